@@ -1,0 +1,122 @@
+"""Every Prometheus name, once.
+
+One scrape address a node: when `PROMETHEUS_MULTIPROC_DIR` is set, each process
+writes its samples to files in that directory and `exposition()` of any process
+adds them up. The variable has to be set before this module is imported.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+http_requests = Counter(
+    "ecap_http_requests_total", "HTTP requests answered", ["service", "route", "method", "status"]
+)
+http_seconds = Histogram(
+    "ecap_http_request_seconds",
+    "Time in a replica, edge included",
+    ["service", "route"],
+    buckets=_LATENCY_S,
+)
+http_in_flight = Gauge(
+    "ecap_http_in_flight", "Requests being answered", ["service"], multiprocess_mode="livesum"
+)
+rate_limited = Counter(
+    "ecap_rate_limited_total", "Requests refused by a limit", ["service", "kind"]
+)
+limit_ledger_unreachable = Counter(
+    "ecap_limit_ledger_unreachable_total", "Limits decided locally, ledger away", ["service"]
+)
+
+mesh_calls = Counter(
+    "ecap_mesh_calls_total", "Calls to other services and actors", ["callee", "outcome"]
+)
+mesh_seconds = Histogram(
+    "ecap_mesh_call_seconds", "Time of a call, retries included", ["callee"], buckets=_LATENCY_S
+)
+mesh_retries = Counter("ecap_mesh_retries_total", "Attempts after the first", ["callee"])
+mesh_breaker = Gauge(
+    "ecap_mesh_breaker_state",
+    "0 closed, 1 half open, 2 open",
+    ["callee"],
+    multiprocess_mode="livemax",
+)
+mesh_shed = Counter("ecap_mesh_shed_total", "Calls shed by a concurrency limit", ["callee"])
+
+stream_events = Counter("ecap_stream_events_total", "Events by fate", ["pipeline", "outcome"])
+stream_batch_seconds = Histogram(
+    "ecap_stream_batch_seconds", "Apply and commit of one batch", ["pipeline"], buckets=_LATENCY_S
+)
+stream_latency_seconds = Histogram(
+    "ecap_stream_latency_seconds",
+    "Event time to commit",
+    ["pipeline"],
+    buckets=(*_LATENCY_S, 30.0, 60.0, 300.0),
+)
+stream_lag = Gauge(
+    "ecap_stream_lag_events",
+    "Events not yet applied",
+    ["pipeline", "topic", "partition"],
+    multiprocess_mode="livemostrecent",
+)
+stream_fenced = Counter(
+    "ecap_stream_fenced_total", "Batches dropped by the epoch fence", ["pipeline"]
+)
+stream_questions = Counter(
+    "ecap_stream_questions_total", "Synchronous questions to a shard", ["pipeline", "outcome"]
+)
+dead_letters = Counter("ecap_dead_letters_total", "Events set aside", ["pipeline", "reason"])
+
+outbox_sent = Counter("ecap_outbox_sent_total", "Events handed to Kafka", ["topic"])
+outbox_pending = Gauge(
+    "ecap_outbox_pending_events",
+    "Events not yet in Kafka",
+    ["schema"],
+    multiprocess_mode="livemostrecent",
+)
+outbox_refilled = Counter(
+    "ecap_outbox_refilled_total", "Events sent again after broker loss", ["topic"]
+)
+
+pg_pool_size = Gauge(
+    "ecap_postgres_pool_connections", "Open connections", ["service"], multiprocess_mode="livesum"
+)
+pg_pool_wait_seconds = Histogram(
+    "ecap_postgres_pool_wait_seconds", "Wait for a connection", ["service"], buckets=_LATENCY_S
+)
+kafka_errors = Counter("ecap_kafka_errors_total", "Broker errors by kind", ["kind"])
+
+actor_restarts = Counter("ecap_actor_restarts_total", "Restarts by the supervisor", ["actor"])
+orders_placed = Counter("ecap_orders_placed_total", "Orders accepted", ["status"])
+notifications_sent = Counter(
+    "ecap_notifications_total", "Delivery attempts", ["channel", "outcome"]
+)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+def exposition() -> bytes:
+    """The samples of every process of this node, in the Prometheus text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def forget_process(pid: int) -> None:
+    """Drop the live gauges of a process that has ended."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
