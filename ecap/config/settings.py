@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 ServiceName = Literal[
     "gateway", "auth", "users", "catalog", "orders", "analytics", "fraud", "notifications"
 ]
-PipelineName = Literal["fraud", "analytics", "notifications", "users"]
+PipelineName = Literal["fraud", "analytics", "notifications", "users", "inventory", "availability"]
 
 
 class Section(BaseModel):
@@ -201,9 +201,12 @@ class Stream(Section):
     snapshot_every_s: float = Field(30.0, gt=0)
     max_buffer_events: int = Field(20000, ge=1)
     late_after_s: int = Field(86400, ge=0, description="older events are counted and marked late")
-    shards: dict[PipelineName, int] = {"fraud": 1, "analytics": 1, "notifications": 1, "users": 1}
+    shards: dict[PipelineName, int] = Field(
+        {"fraud": 1}, description="actors of a pipeline that does not share one"
+    )
     shared: tuple[PipelineName, ...] = Field(
-        ("analytics", "notifications", "users"), description="pipelines that share one actor"
+        ("analytics", "notifications", "users", "inventory", "availability"),
+        description="pipelines that share one actor",
     )
 
 

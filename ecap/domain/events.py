@@ -84,6 +84,8 @@ class UserRegistered(Payload, frozen=True, kw_only=True):
 
 
 class ProductUpserted(Payload, frozen=True, kw_only=True):
+    """`stock_delta` is what the warehouse added or took; orders move stock themselves."""
+
     product_id: UUID
     sku: str
     name: str
@@ -91,6 +93,7 @@ class ProductUpserted(Payload, frozen=True, kw_only=True):
     price_minor: int
     currency: str
     active: bool
+    stock_delta: int = 0
 
 
 class ProductViewed(Payload, frozen=True, kw_only=True):

@@ -1,0 +1,99 @@
+"""What one replica owns: opened together, closed in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from ecap import logs
+from ecap.clients.postgres import Pool, open_pool
+from ecap.config.settings import Settings
+from ecap.errors import Misconfigured
+from ecap.mesh import CallPolicy, MeshClient, ServiceIdentity, Transport
+from ecap.mesh.http import HttpTransport, open_session
+from ecap.serve.asgi import Edge, EdgeParts
+from ecap.serve.auth import TokenVerifier
+from ecap.serve.limits import Limiter
+from ecap.serve.routing import Api
+
+S = TypeVar("S")
+JWKS = "GET /api/v1/auth/jwks"
+
+
+class Actors(Protocol):
+    """The actors a replica asks; None where a service runs by itself."""
+
+    def transport(self, actor: str) -> Transport: ...
+
+    def limiter(self, service: str) -> Limiter | None: ...
+
+
+@dataclass(frozen=True)
+class Process:
+    service: str
+    settings: Settings
+    pool: Pool
+    verifier: TokenVerifier
+    limiter: Limiter | None
+    services: Callable[[str], MeshClient]
+    actors: Actors | None
+
+    def policy(self, callee: str, *, idempotent: bool = False) -> CallPolicy:
+        return _policy(self.settings, callee, idempotent=idempotent)
+
+
+def _policy(settings: Settings, callee: str, *, idempotent: bool = False) -> CallPolicy:
+    chosen = settings.mesh.callees.get(callee, settings.mesh.default)
+    return CallPolicy.from_settings(chosen, idempotent=idempotent)
+
+
+@asynccontextmanager
+async def open_process(
+    service: str, settings: Settings, *, actors: Actors | None = None
+) -> AsyncIterator[Process]:
+    """Raises Misconfigured when a required setting is missing."""
+    if settings.mesh.service_key is None:
+        raise Misconfigured("mesh.service_key is not set; give it a secret reference")
+    identity = ServiceIdentity(service, key=settings.mesh.service_key.get_secret_value().encode())
+    base_url = f"http://127.0.0.1:{settings.http.port}"
+    async with open_session() as session, open_pool(settings.postgres, service=service) as pool:
+        clients: dict[str, MeshClient] = {}
+
+        def client(callee: str) -> MeshClient:
+            if callee not in clients:
+                transport = HttpTransport(callee, session, base_url=base_url, identity=identity)
+                clients[callee] = MeshClient(callee, transport, _policy(settings, callee))
+            return clients[callee]
+
+        async def jwks() -> Mapping[str, Any]:
+            keys: Mapping[str, Any] = await client("auth").call(JWKS, idempotent=True)
+            return keys
+
+        verifier = TokenVerifier(
+            jwks,
+            issuer=settings.auth.issuer,
+            audience=settings.auth.audience,
+            skew_s=settings.auth.clock_skew_s,
+        )
+        limiter = actors.limiter(service) if actors else None
+        yield Process(service, settings, pool, verifier, limiter, client, actors)
+
+
+Opener = Callable[[Process], AbstractAsyncContextManager[S]]
+
+
+def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | None = None) -> Edge:
+    """The ASGI application of a service; its resources live as long as its lifespan."""
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[EdgeParts]:
+        logs.setup(service=api.service, level=settings.log.level, style=settings.log.style)
+        async with (
+            open_process(api.service, settings, actors=actors) as process,
+            opener(process) as state,
+        ):
+            yield EdgeParts(state, process.verifier, process.limiter)
+
+    return Edge(api, opening, http=settings.http, rate=settings.limits)
