@@ -34,7 +34,7 @@ from ecap.mesh.context import REQUEST_ID, TRACEPARENT, CallContext, use
 from ecap.mesh.identity import ANONYMOUS, Principal
 from ecap.mesh.trace import Trace
 from ecap.serve import limits, problems
-from ecap.serve.auth import TokenVerifier, bearer
+from ecap.serve.tokens import TokenVerifier, bearer
 from ecap.serve.routing import Api, Call, Endpoint, Events, Raw, Reply, Table
 
 _log = logs.get("ecap.http")

@@ -14,7 +14,7 @@ from ecap.errors import Misconfigured
 from ecap.mesh import CallPolicy, MeshClient, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session
 from ecap.serve.asgi import Edge, EdgeParts
-from ecap.serve.auth import TokenVerifier
+from ecap.serve.tokens import TokenVerifier
 from ecap.serve.limits import Limiter
 from ecap.serve.routing import Api
 
