@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
-from ecap import logs, metrics
+from ecap import logs
 from ecap.config.settings import Http, Limits
 from ecap.errors import (
     DeadlineExceeded,
@@ -34,8 +34,9 @@ from ecap.mesh.context import REQUEST_ID, TRACEPARENT, CallContext, use
 from ecap.mesh.identity import ANONYMOUS, Principal
 from ecap.mesh.trace import Trace
 from ecap.serve import limits, problems
-from ecap.serve.tokens import TokenVerifier, bearer
+from ecap.serve.access import Access, AccessLog
 from ecap.serve.routing import Api, Call, Endpoint, Events, Raw, Reply, Table
+from ecap.serve.tokens import TokenVerifier, bearer
 
 _log = logs.get("ecap.http")
 _JSON = b"application/json"
@@ -86,9 +87,7 @@ class Edge:
         self._rate = rate
         self._client = limits.ClientAddress(http.trusted_proxies)
         self._parts: EdgeParts | None = None
-        self._in_flight = metrics.http_in_flight.labels(api.service)
-        self._seconds: dict[str, Any] = {}
-        self._counts: dict[tuple[str, str, int], Any] = {}
+        self._access = AccessLog(api.service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -110,6 +109,7 @@ class Edge:
             raise
         finally:
             self._parts = None
+            self._access.flush()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,12 +125,12 @@ class Edge:
             trace=origin.trace,
             address=self._client.of(peer, headers),
         )
-        self._in_flight.inc()
+        self._access.in_flight += 1
         try:
             answer = await self._answer(request, scope, receive)
             await self._send(request, answer, send)
         finally:
-            self._in_flight.dec()
+            self._access.in_flight -= 1
         self._record(request, answer.status, time.perf_counter() - started)
 
     async def _answer(self, request: _Request, scope: Scope, receive: Receive) -> _Answer:
@@ -331,28 +331,19 @@ class Edge:
         await send({"type": "http.response.body", "body": body})
 
     def _record(self, request: _Request, status: int, seconds: float) -> None:
-        route = request.route
-        key = (route, request.method, status)
-        counter = self._counts.get(key)
-        if counter is None:
-            counter = self._counts[key] = metrics.http_requests.labels(
-                self._service, route, request.method, str(status)
+        self._access.add(
+            Access(
+                time.time(),
+                request.method,
+                request.path,
+                request.route,
+                status,
+                seconds,
+                request.address,
+                request.request_id,
+                request.trace.trace_id,
+                request.principal.subject,
             )
-            self._seconds[route] = metrics.http_seconds.labels(self._service, route)
-        counter.inc()
-        self._seconds[route].observe(seconds)
-        if status == 429:
-            metrics.rate_limited.labels(self._service, "request").inc()
-        _log.info(
-            "%s %s %d",
-            request.method,
-            request.path,
-            status,
-            extra={
-                "ms": round(seconds * 1000, 2),
-                "address": request.address,
-                **self._ids(request),
-            },
         )
 
 

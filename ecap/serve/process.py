@@ -14,9 +14,9 @@ from ecap.errors import Misconfigured
 from ecap.mesh import CallPolicy, MeshClient, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session
 from ecap.serve.asgi import Edge, EdgeParts
-from ecap.serve.tokens import TokenVerifier
 from ecap.serve.limits import Limiter
 from ecap.serve.routing import Api
+from ecap.serve.tokens import TokenVerifier
 
 S = TypeVar("S")
 JWKS = "GET /api/v1/auth/jwks"
