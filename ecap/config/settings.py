@@ -191,6 +191,12 @@ class Fraud(Section):
     card_small_amount: Decimal = Decimal("10.00")
     travel_kmh: float = Field(900.0, gt=0)
     travel_min_km: float = Field(100.0, ge=0)
+    takeover_amount: Decimal = Field(
+        Decimal("200.00"), description="from a new device with a new card: account take-over"
+    )
+    lateness_s: int = Field(
+        300, ge=0, description="a transaction may be this late and still be scored exactly"
+    )
 
 
 class Stream(Section):
@@ -223,6 +229,7 @@ class Outbox(Section):
 class Notifications(Section):
     poll_s: float = Field(0.2, gt=0)
     batch: int = Field(50, ge=1)
+    concurrency: int = Field(8, ge=1, description="deliveries under way at once, per worker")
     max_attempts: int = Field(8, ge=1)
     backoff_s: float = Field(1.0, gt=0)
     backoff_max_s: float = Field(300.0, gt=0)

@@ -22,11 +22,11 @@ OrderStatus = Literal["pending", "approved", "in_review", "denied", "cancelled"]
 Channel = Literal["email", "webhook"]
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True):
+class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pass
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     product_id: UUID
     category: str
     quantity: int
@@ -205,7 +205,7 @@ class InvalidPayload(EventError):
     reason = "invalid"
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The outside of an event; the payload stays raw until somebody wants it."""
 
     id: UUID
