@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
-from ecap import logs
+from ecap import logs, spans
 from ecap.config.settings import Http, Limits
 from ecap.errors import (
     DeadlineExceeded,
@@ -345,6 +345,31 @@ class Edge:
                 request.principal.subject,
             )
         )
+        if spans.enabled() and request.trace.sampled:
+            spans.add(_span(request, status, seconds))
+
+
+def _span(request: _Request, status: int, seconds: float) -> spans.Span:
+    """Attributes by OpenTelemetry's semantic conventions for HTTP servers."""
+    end_ns = time.time_ns()
+    return spans.Span(
+        name=f"{request.method} {request.route}",
+        kind="server",
+        trace_id=request.trace.trace_id,
+        span_id=request.trace.span_id,
+        parent_id=request.trace.parent_id,
+        start_ns=end_ns - int(seconds * 1e9),
+        end_ns=end_ns,
+        attributes={
+            "http.request.method": request.method,
+            "http.route": request.route,
+            "url.path": request.path,
+            "client.address": request.address,
+            "http.response.status_code": status,
+            "ecap.request_id": request.request_id,
+        },
+        error=str(status) if status >= 500 else None,
+    )
 
 
 def _origin(headers: dict[bytes, bytes]) -> CallContext:

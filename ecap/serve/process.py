@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from ecap import logs
+from ecap import logs, spans
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
@@ -90,10 +91,18 @@ def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | N
     @asynccontextmanager
     async def opening() -> AsyncIterator[EdgeParts]:
         logs.setup(service=api.service, level=settings.log.level, style=settings.log.style)
-        async with (
-            open_process(api.service, settings, actors=actors) as process,
-            opener(process) as state,
-        ):
-            yield EdgeParts(state, process.verifier, process.limiter)
+        spans.setup(
+            settings.telemetry.otlp_endpoint,
+            service=api.service,
+            ratio=settings.telemetry.sample_ratio,
+        )
+        try:
+            async with (
+                open_process(api.service, settings, actors=actors) as process,
+                opener(process) as state,
+            ):
+                yield EdgeParts(state, process.verifier, process.limiter)
+        finally:
+            await asyncio.to_thread(spans.shutdown)
 
     return Edge(api, opening, http=settings.http, rate=settings.limits)
