@@ -32,6 +32,11 @@ class PidFile(msgspec.Struct, frozen=True):
     stop_signal: int
 
 
+class Started(msgspec.Struct, frozen=True):
+    pid: int
+    log_path: Path
+
+
 class Child:
     """One running server. `stop()` asks with `stop_signal`, insists with SIGKILL."""
 

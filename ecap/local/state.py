@@ -52,7 +52,8 @@ class StateDir:
     @property
     def tag(self) -> str:
         """Short and stable: names what has to live outside this folder."""
-        return hashlib.sha256(str(self.root).encode()).hexdigest()[:10]
+        owner = f"{os.geteuid()}:{self.root}"
+        return hashlib.sha256(owner.encode()).hexdigest()[:8]
 
     def create(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
