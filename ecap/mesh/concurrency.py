@@ -29,8 +29,8 @@ class ConcurrencyLimit:
         return len(self._waiting)
 
     def try_acquire(self) -> bool:
-        """A slot at once, unless others were here first."""
-        if self._waiting or self._in_flight >= self._max:
+        """A slot at once; none is ever free while others wait, as each goes to the next in line."""
+        if self._in_flight >= self._max:
             return False
         self._in_flight += 1
         return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -108,11 +107,6 @@ def use(context: CallContext) -> Iterator[CallContext]:
             yield context
     finally:
         _current.reset(token)
-
-
-def remaining_s() -> float | None:
-    """Seconds the current request has left; None when nothing bounds it."""
-    return current().remaining_s(time.monotonic())
 
 
 def new_request_id() -> str:

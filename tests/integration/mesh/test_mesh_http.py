@@ -84,6 +84,13 @@ async def test_a_proxys_answer_is_told_by_its_status(
         assert caught.value.facts["callee_status"] == status
 
 
+async def test_only_a_503_can_say_that_nothing_was_done(http: HttpTransport, desk: Desk) -> None:
+    desk.will("GET /x", Response(b'{"type":"urn:ecap:problem:overloaded"}', 500))
+    with pytest.raises(EcapError) as caught:
+        await http.send("GET /x", None, {}, 5.0)
+    assert type(caught.value) is EcapError
+
+
 async def test_a_callee_cannot_upset_the_error_with_odd_facts(
     http: HttpTransport, desk: Desk
 ) -> None:

@@ -67,11 +67,13 @@ def test_slow_answers_open_although_they_are_good() -> None:
     assert breaker.state is State.OPEN
 
 
-def test_old_failures_are_forgotten() -> None:
+@pytest.mark.parametrize("bad", [{"failed": True}, {"slow": True}])
+def test_what_is_old_is_forgotten(bad: dict[str, bool]) -> None:
     breaker = CircuitBreaker(POLICY, on_change=Changes())
     for _ in range(3):
-        outcome(breaker, 0, failed=True)
-    outcome(breaker, 10, failed=True)
+        outcome(breaker, 0, **bad)
+    for failed in (True, False, False, False):
+        outcome(breaker, 10, failed=failed)
     assert breaker.state is State.CLOSED
 
 
@@ -134,10 +136,13 @@ def test_calls_from_before_the_opening_do_not_judge_the_probes() -> None:
         assert ticket is not None
         breaker.record(ticket, 5, failed=True, duration_s=0.1)
         breaker.forget(ticket)
+    second = breaker.admit(5)
+    assert breaker.admit(5) is None
     assert breaker.state is State.HALF_OPEN
     assert probe is not None
-    breaker.record(probe, 5, failed=False, duration_s=0.1)
-    outcome(breaker, 5)
+    assert second is not None
+    for ticket in (probe, second):
+        breaker.record(ticket, 5, failed=False, duration_s=0.1)
     assert breaker.state is State.CLOSED
 
 

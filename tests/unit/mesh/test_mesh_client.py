@@ -365,6 +365,31 @@ class TestTheLimit:
 
         run(main())
 
+    def test_does_not_give_a_slot_to_who_is_late(self) -> None:
+        """The process stood still for ten seconds; the loop has yet to notice."""
+
+        async def main() -> None:
+            stalled_s = 0.0
+
+            class Stalling(Callee):
+                async def send(self, *args: Any) -> Any:
+                    nonlocal stalled_s
+                    answer = await super().send(*args)
+                    stalled_s = 10.0
+                    return answer
+
+            callee = Stalling(Step(delay_s=1))
+            policy = replace(POLICY, max_concurrency=1)
+            mesh = MeshClient("late", callee, policy, clock=lambda: clock() + stalled_s)
+            first = asyncio.create_task(mesh.call("get"), name="first")
+            await asyncio.sleep(0)
+            assert isinstance(await failing(mesh.call("get", timeout_s=5)), DeadlineExceeded)
+            assert await first == "done"
+            assert len(callee.attempts) == 1
+            assert await mesh.call("get") == "done"
+
+        run(main())
+
     def test_does_not_hold_a_slot_while_waiting_to_retry(self) -> None:
         async def main() -> None:
             callee = Callee(Step(RateLimited("wait", retry_after_s=5)), Step())
@@ -392,6 +417,16 @@ class TestReconfiguring:
             assert isinstance(await failing(mesh.call("get")), Unavailable)
             assert isinstance(await slow, DeadlineExceeded)
             assert callee.attempts[-1].timeout_s == 0.2
+
+        run(main())
+
+    def test_judges_what_was_seen_before_by_the_new_measure(self) -> None:
+        async def main() -> None:
+            mesh = client(Callee(Step(Unavailable("down"))), POLICY)
+            await failing(mesh.call("pay"))
+            mesh.reconfigure(EAGER)
+            await failing(mesh.call("pay"))
+            assert mesh.breaker_state is State.OPEN
 
         run(main())
 

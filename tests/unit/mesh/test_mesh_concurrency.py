@@ -56,6 +56,21 @@ def test_the_line_is_served_in_order_and_nobody_jumps_it() -> None:
     run(main())
 
 
+def test_who_gives_up_leaves_room_in_the_line() -> None:
+    async def main() -> None:
+        limit = ConcurrencyLimit(1, max_queue=1)
+        await limit.acquire()
+        for _ in range(3):
+            waiting = asyncio.create_task(limit.acquire(), name="waiting")
+            await settle()
+            assert limit.queued == 1
+            waiting.cancel()
+            await settle()
+            assert limit.queued == 0
+
+    run(main())
+
+
 def test_the_advised_wait_is_the_time_to_serve_the_line() -> None:
     async def main() -> None:
         limit = ConcurrencyLimit(4, max_queue=100)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from ecap import logs
 from ecap.errors import Malformed
 from ecap.mesh import ANONYMOUS, CallContext, Principal, Trace, current, use
-from ecap.mesh.context import remaining_s
 
 names = st.text(max_size=20)
 principals = st.builds(
@@ -105,7 +104,6 @@ def test_a_context_is_current_only_while_used_and_on_log_lines() -> None:
 
 def test_outside_of_a_request_each_call_is_its_own() -> None:
     assert current().request_id != current().request_id
-    assert remaining_s() is None
 
 
 async def test_tasks_inherit_the_context() -> None:
