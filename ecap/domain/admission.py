@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecap.domain.events import Line, OrderPlaced
+from ecap.domain.events import (
+    Line,
+    OrderChanged,
+    OrderPlaced,
+)
 from ecap.domain.money import MAX_MINOR
-from ecap.domain.revenue import OrderChanged
 
 TEXT_MAX = 500
 _QUANTITY_MAX = 1_000_000

@@ -77,6 +77,9 @@ class OrderCancelled(_OrderChanged, frozen=True, kw_only=True):
     pass
 
 
+OrderChanged = OrderApproved | OrderDenied | OrderCancelled
+
+
 class UserRegistered(Payload, frozen=True, kw_only=True):
     user_id: UUID
     email: str

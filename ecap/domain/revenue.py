@@ -16,6 +16,7 @@ from ecap.domain.events import (
     Line,
     OrderApproved,
     OrderCancelled,
+    OrderChanged,
     OrderDenied,
     OrderPlaced,
     OrderStatus,
@@ -23,7 +24,6 @@ from ecap.domain.events import (
 from ecap.domain.windows import SECOND, micros
 
 Outcome = Literal["approved", "in_review", "denied", "cancelled"]
-OrderChanged = OrderApproved | OrderDenied | OrderCancelled
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 SECOND = 1_000_000
+_STEP = 60 * SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Key = TypeVar("Key", bound=Hashable)
@@ -146,6 +147,26 @@ class DistinctWindow(Generic[Key]):
             else:
                 counts[key] -= 1
             self._left += 1
+
+
+class Watermark:
+    """The newest event time, except that one event with a wrong clock must not age
+    everybody else: it moves at most a minute at a time."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at = at
+
+    def advance(self, at: int) -> None:
+        if self.at is None:
+            self.at = at
+        elif at > self.at:
+            self.at = min(at, self.at + _STEP)
+
+    def behind(self, at: int) -> int:
+        """How far `at` is behind, in microseconds; at most 0 when it is not."""
+        return 0 if self.at is None else self.at - at
 
 
 class Generations(Generic[Key, Value]):

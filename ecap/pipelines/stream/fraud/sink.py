@@ -9,10 +9,16 @@ import msgspec
 
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, UniqueViolation, load_queries
-from ecap.domain.events import Event, FraudAlert, OrderPlaced, new_event
+from ecap.domain.events import (
+    Event,
+    FraudAlert,
+    OrderChanged,
+    OrderPlaced,
+    new_event,
+)
 from ecap.domain.ids import alert_id
 from ecap.domain.money import to_decimal
-from ecap.domain.revenue import OrderChanged, outcome_of
+from ecap.domain.revenue import outcome_of
 from ecap.domain.scoring import Verdict
 
 _queries = load_queries(__package__)

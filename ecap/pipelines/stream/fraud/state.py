@@ -8,16 +8,13 @@ from typing import Any
 import msgspec
 
 from ecap.domain.history import History
-from ecap.domain.windows import SECOND, Generations
+from ecap.domain.windows import SECOND, Generations, Watermark
 from ecap.pipelines.stream.fraud.provisional import Provisionals
 
 # A customer is forgotten after one to two of these without a transaction.
 _TURN = 90 * 86400 * SECOND
 # Transaction ids are remembered for one to two times this many transactions.
 _RECENT = 8192
-# One event with a wrong clock must not age everybody: event time moves at most so
-# far at a time.
-_STEP = 60 * SECOND
 _VERSION = 1
 
 
@@ -30,7 +27,7 @@ class FraudState:
         self.customers: Generations[int, History] = Generations()
         self.recent: Generations[int, bool] = Generations()
         self.provisional = provisional
-        self.watermark: int | None = None
+        self.watermark = Watermark()
         self.turns_at = 0
 
     def customer(self, user: int) -> History:
@@ -48,20 +45,18 @@ class FraudState:
         self.recent.put(transaction, True)
         if len(self.recent.young) >= _RECENT:
             self.recent.turn()
-        if self.watermark is None:
-            self.watermark = at
+        if self.watermark.at is None:
             self.turns_at = at + _TURN
-        elif at > self.watermark:
-            self.watermark = min(at, self.watermark + _STEP)
-            if self.watermark >= self.turns_at:
-                self.customers.turn()
-                self.turns_at = self.watermark + _TURN
+        self.watermark.advance(at)
+        if self.watermark.behind(self.turns_at) >= 0:
+            self.customers.turn()
+            self.turns_at += _TURN
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode(
             [
                 _VERSION,
-                self.watermark,
+                self.watermark.at,
                 self.turns_at,
                 _pack_ids(self.recent.young),
                 _pack_ids(self.recent.old),
@@ -77,7 +72,7 @@ class FraudState:
         if version != _VERSION:
             raise ValueError(f"fraud snapshot has version {version}, not {_VERSION}")
         state = cls(provisional)
-        state.watermark, state.turns_at, young_ids, old_ids, young, old = fields
+        state.watermark.at, state.turns_at, young_ids, old_ids, young, old = fields
         state.recent.young = dict.fromkeys(_ids(young_ids), True)
         state.recent.old = dict.fromkeys(_ids(old_ids), True)
         state.customers.young = _unpack_customers(young)
