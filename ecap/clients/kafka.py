@@ -6,16 +6,20 @@ positions live in PostgreSQL.
 
 from __future__ import annotations
 
+import functools
+import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import aiokafka.client
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.helpers import create_ssl_context
 from aiokafka.partitioner import murmur2
+from aiokafka.protocol.metadata import MetadataRequest
 
 from ecap import logs, metrics
 from ecap.config.settings import Kafka
@@ -35,6 +39,16 @@ __all__ = [
 ]
 
 _log = logs.get("ecap.kafka")
+
+# What matters arrives as an exception or in our own metrics; while a topic is missing,
+# aiokafka writes a thousand warnings a second.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+# aiokafka has no setting for it: a client that merely asks for a topic must not create it.
+# A broker that came back empty would make it with its own default number of partitions.
+aiokafka.client.MetadataRequest = functools.partial(
+    MetadataRequest, allow_auto_topic_creation=False
+)
 
 
 def partition_of(key: str, partitions: int) -> int:
