@@ -8,6 +8,7 @@ lines of its last 50 ms, never more.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPMethod
 from typing import NamedTuple
 
 from ecap import logs, metrics
@@ -15,6 +16,7 @@ from ecap import logs, metrics
 _FLUSH_S = 0.05
 # So that writing them never holds up a request for more than about a millisecond.
 _FLUSH_LINES = 32
+_METHODS = frozenset(HTTPMethod)
 
 
 class Access(NamedTuple):
@@ -51,9 +53,9 @@ class AccessLog:
             return
         done, self._pending = self._pending, []
         for one in done:
-            metrics.http_requests.labels(
-                self._service, one.route, one.method, str(one.status)
-            ).inc()
+            # Whoever sends made-up methods must not make up time series.
+            method = one.method if one.method in _METHODS else "other"
+            metrics.http_requests.labels(self._service, one.route, method, str(one.status)).inc()
             metrics.http_seconds.labels(self._service, one.route).observe(one.seconds)
             if one.status == 429:
                 metrics.rate_limited.labels(self._service, "request").inc()
@@ -62,7 +64,7 @@ class AccessLog:
             (
                 (
                     one.at,
-                    f"{one.method} {one.path} {one.status}",
+                    f"{one.method} {_on_one_line(one.path)} {one.status}",
                     {
                         "ms": round(one.seconds * 1000, 2),
                         "address": one.address,
@@ -74,3 +76,7 @@ class AccessLog:
                 for one in done
             ),
         )
+
+
+def _on_one_line(path: str) -> str:
+    return path if path.isprintable() else ascii(path)

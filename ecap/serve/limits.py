@@ -73,9 +73,18 @@ class ClientAddress:
         forwarded = headers.get(b"x-forwarded-for")
         if forwarded is None or not self._is_trusted(peer):
             return peer
-        # The nearest proxy appends; walk back past those we trust.
+        address = peer
+        # Each proxy appends whom it saw: walk back as long as the teller is trusted.
         for hop in reversed(forwarded.decode("latin-1").split(",")):
+            if not self._is_trusted(address) or not _is_address(hop.strip()):
+                break
             address = hop.strip()
-            if not self._is_trusted(address):
-                return address
-        return forwarded.decode("latin-1").split(",")[0].strip()
+        return address
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -38,7 +38,9 @@ SCHEMA: Mapping[str, Any] = {
 
 
 def of(error: EcapError, *, request_id: str) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    """Status, body and headers."""
+    """Status, body and headers. What went wrong inside stays in the log."""
+    if error.status == EcapError.status:
+        error = EcapError("an unexpected error; its request id is in the log")
     body: dict[str, Any] = {
         "type": _TYPE + error.slug,
         "title": error.title,

@@ -12,15 +12,18 @@ from ecap import logs, spans
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
-from ecap.mesh import CallPolicy, MeshClient, ServiceIdentity, Transport
+from ecap.mesh import CallPolicy, MeshClient, Principal, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session
-from ecap.serve.asgi import Edge, EdgeParts
+from ecap.serve import health
+from ecap.serve.asgi import Edge
 from ecap.serve.limits import Limiter
-from ecap.serve.routing import Api
+from ecap.serve.parts import EdgeParts
+from ecap.serve.routing import Api, Check
 from ecap.serve.tokens import TokenVerifier
 
 S = TypeVar("S")
 JWKS = "GET /api/v1/auth/jwks"
+_SCRAPER = Principal("scraper", "service", scopes=frozenset({"metrics:read"}))
 
 
 class Actors(Protocol):
@@ -33,6 +36,8 @@ class Actors(Protocol):
 
 @dataclass(frozen=True)
 class Process:
+    """A service adds to `checks` what it cannot work without, besides PostgreSQL."""
+
     service: str
     settings: Settings
     pool: Pool
@@ -40,6 +45,8 @@ class Process:
     limiter: Limiter | None
     services: Callable[[str], MeshClient]
     actors: Actors | None
+    identity: ServiceIdentity
+    checks: dict[str, Check]
 
     def policy(self, callee: str, *, idempotent: bool = False) -> CallPolicy:
         return _policy(self.settings, callee, idempotent=idempotent)
@@ -48,6 +55,13 @@ class Process:
 def _policy(settings: Settings, callee: str, *, idempotent: bool = False) -> CallPolicy:
     chosen = settings.mesh.callees.get(callee, settings.mesh.default)
     return CallPolicy.from_settings(chosen, idempotent=idempotent)
+
+
+def _fixed_tokens(settings: Settings) -> Mapping[str, Principal]:
+    token = settings.http.metrics_token
+    if token is None:
+        return {}
+    return {token.get_secret_value(): _SCRAPER}
 
 
 @asynccontextmanager
@@ -77,9 +91,11 @@ async def open_process(
             issuer=settings.auth.issuer,
             audience=settings.auth.audience,
             skew_s=settings.auth.clock_skew_s,
+            fixed=_fixed_tokens(settings),
         )
         limiter = actors.limiter(service) if actors else None
-        yield Process(service, settings, pool, verifier, limiter, client, actors)
+        checks: dict[str, Check] = {"postgres": pool.ping}
+        yield Process(service, settings, pool, verifier, limiter, client, actors, identity, checks)
 
 
 Opener = Callable[[Process], AbstractAsyncContextManager[S]]
@@ -101,8 +117,10 @@ def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | N
                 open_process(api.service, settings, actors=actors) as process,
                 opener(process) as state,
             ):
-                yield EdgeParts(state, process.verifier, process.limiter)
+                yield EdgeParts(
+                    state, process.verifier, process.limiter, process.identity, process.checks
+                )
         finally:
             await asyncio.to_thread(spans.shutdown)
 
-    return Edge(api, opening, http=settings.http, rate=settings.limits)
+    return Edge(health.completed(api), opening, http=settings.http, rate=settings.limits)

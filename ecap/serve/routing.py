@@ -29,6 +29,7 @@ from ecap.mesh.identity import Principal
 S = TypeVar("S")
 B = TypeVar("B", bound=BaseModel)
 Handler = Callable[..., Awaitable[Any]]
+Check = Callable[[], Awaitable[None]]  # raises what is in the way of being ready
 Limit = Literal["principal", "credentials"]
 _PART = re.compile(r"\{(\w+)\}")
 
@@ -44,6 +45,7 @@ class Call(Generic[S]):
     request_id: str
     traceparent: str
     path: str
+    checks: Mapping[str, Check] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
         value = self.headers.get(name.encode())
@@ -252,6 +254,9 @@ def _endpoint(method: str, path: str, handler: Handler, **options: Any) -> Endpo
 
 
 def _answer_type(hint: Any) -> Any:
+    """`Annotated[Raw, Model]` promises the bytes of a model, such as a stored answer."""
+    if typing.get_origin(hint) is typing.Annotated:
+        return typing.get_args(hint)[1]
     return typing.get_args(hint)[0] if typing.get_origin(hint) is Reply else hint
 
 

@@ -1,13 +1,15 @@
 """Access tokens, verified inside the replica: RFC 9068 JWTs signed with Ed25519.
 
 Keys come from the JWKS of the auth service, fetched when a `kid` is not known
-yet, at most once every `REFRESH_S`. No request waits for a call otherwise.
+yet, at most once every `REFRESH_S`. No request waits for a call otherwise. The auth
+service publishes a key for longer than that before it signs with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,18 +19,21 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from ecap.errors import Unauthenticated, Unavailable
+from ecap.errors import EcapError, Unauthenticated, Unavailable
 from ecap.mesh.identity import Principal
 
 ALGORITHM = "Ed25519"
 TOKEN_TYPE = "at+jwt"  # noqa: S105  a media type
 REFRESH_S = 5.0
 _CACHE = 10_000
+_FAILED_S = 1.0
 
 Jwks = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class TokenVerifier:
+    """`fixed` are secrets that are accepted as they are, such as the scraper's."""
+
     def __init__(
         self,
         jwks: Jwks,
@@ -36,17 +41,26 @@ class TokenVerifier:
         issuer: str,
         audience: str,
         skew_s: float = 5.0,
+        fixed: Mapping[str, Principal] | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._jwks = jwks
         self._issuer = issuer
         self._audience = audience
         self._skew_s = skew_s
+        self._fixed = dict(fixed or {})
         self._clock = clock
         self._keys: dict[str, Any] = {}
-        self._fetched_at = -REFRESH_S
+        self._monotonic = monotonic
+        self._fetch_at = -math.inf
+        self._failed = False
         self._fetching = asyncio.Lock()
         self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+
+    def ask(self, jwks: Jwks) -> None:
+        """Another source of keys: the auth service holds them itself."""
+        self._jwks = jwks
 
     def cached(self, token: str) -> Principal | None:
         """The principal of a token that was verified before and is still valid."""
@@ -63,6 +77,9 @@ class TokenVerifier:
         found = self.cached(token)
         if found is not None:
             return found
+        for secret, principal in self._fixed.items():
+            if same_secret(token, secret):
+                return principal
         key = await self._key(_kid(token))
         try:
             decoded = jwt.decode(token, key, algorithms=[ALGORITHM])
@@ -89,8 +106,11 @@ class TokenVerifier:
             raise Unauthenticated("the access token has expired")
         if issued - self._skew_s > now:
             raise Unauthenticated("the access token is not valid yet")
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            raise Unauthenticated("the access token names nobody")
         principal = Principal(
-            subject=str(claims.get("sub", "")),
+            subject=subject,
             kind="user",
             roles=frozenset(claims.get("roles", ())),
             scopes=frozenset(str(claims.get("scope", "")).split()),
@@ -107,12 +127,20 @@ class TokenVerifier:
 
     async def _refresh(self, kid: str) -> None:
         async with self._fetching:
-            now = self._clock()
             # Unknown kids are free to send; they must not become calls.
-            if kid in self._keys or (self._keys and now - self._fetched_at < REFRESH_S):
+            if kid in self._keys:
                 return
-            document = await self._jwks()
-            self._fetched_at = now
+            if self._monotonic() < self._fetch_at:
+                if self._failed:
+                    # A token must not be called wrong because nobody could be asked.
+                    raise Unavailable("the signing keys cannot be had")
+                return
+            try:
+                document = await self._jwks()
+            except EcapError as exc:
+                self._failed, self._fetch_at = True, self._monotonic() + _FAILED_S
+                raise Unavailable("the signing keys cannot be had") from exc
+            self._failed, self._fetch_at = False, self._monotonic() + REFRESH_S
             keys = KeySet.import_key_set({"keys": list(document["keys"])})
             self._keys = {key.kid: key for key in keys.keys if key.kid}
 
@@ -140,7 +168,3 @@ def bearer(header: bytes | None) -> str | None:
 
 def same_secret(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
-
-
-async def no_jwks() -> Mapping[str, Any]:
-    raise Unavailable("no key source is configured")
