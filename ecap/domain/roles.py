@@ -22,6 +22,7 @@ _ANALYST = _CUSTOMER | {
     "fraud:read",
     "fraud:review",
     "orders:read-all",
+    "orders:write-all",
     "users:read-all",
     "notifications:read-all",
 }
@@ -29,11 +30,13 @@ _OPERATOR = _CUSTOMER | {
     "analytics:read",
     "fraud:read",
     "orders:read-all",
+    "orders:write-all",
     "config:read",
     "config:write",
     "metrics:read",
     "stream:read",
     "notifications:read-all",
+    "notifications:write-all",
 }
 _ADMIN = (
     _ANALYST

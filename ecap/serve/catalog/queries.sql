@@ -54,7 +54,9 @@ WHERE id = $1 AND version = $7
 RETURNING id, sku, name, description, category, price, currency, stock, active, version, updated_at;
 
 -- name: restock
+-- What is lost beyond the stock is owed; see migration 0003.
 UPDATE catalog.products
-SET stock = greatest(0, stock + $2), version = version + 1, updated_at = now()
-WHERE id = $1
+SET stock = greatest(0, stock - owed + $2), owed = greatest(0, owed - stock - $2),
+    version = version + 1, updated_at = now()
+WHERE id = $1 AND abs(stock::bigint - owed + $2) <= 2000000000
 RETURNING id, sku, name, description, category, price, currency, stock, active, version, updated_at;

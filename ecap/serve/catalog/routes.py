@@ -65,7 +65,7 @@ async def change_product(
     return Reply(product, etag=_etag(product))
 
 
-@api.post("/products/{product_id}/stock", scope="catalog:write")
+@api.post("/products/{product_id}/stock", scope="catalog:write", errors=(Conflict,))
 async def change_stock(call: Call[Catalog], product_id: UUID, body: StockChange) -> Reply[Product]:
     """Report units that arrived or were lost."""
     product = await call.state.restock(product_id, body.delta)

@@ -112,11 +112,13 @@ class Catalog:
             return await _announce(conn, row, stock_delta=0)
 
     async def restock(self, product_id: UUID, delta: int) -> Product:
-        """Raises NotFound."""
+        """Raises NotFound, or Conflict for more units than can be counted."""
         async with self._pool.transaction() as conn:
             row = await conn.fetchrow(_SQL["restock"], product_id, delta)
             if row is None:
-                raise NotFound("no such product")
+                if await conn.fetchrow(_SQL["product"], product_id) is None:
+                    raise NotFound("no such product")
+                raise Conflict("no stock is that large", field="delta")
             return await _announce(conn, row, stock_delta=delta)
 
 
