@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ecap import logs, metrics
+from ecap import logs, metrics, spans
 from ecap.errors import DeadlineExceeded, EcapError, Overloaded, Retryable, Unavailable
 from ecap.mesh.breaker import CircuitBreaker, State
 from ecap.mesh.budget import RetryBudget
@@ -25,6 +25,7 @@ from ecap.mesh.concurrency import ConcurrencyLimit
 from ecap.mesh.context import CallContext, current
 from ecap.mesh.policy import CallPolicy
 from ecap.mesh.retry import backoff_s, failed_callee, nothing_was_done
+from ecap.mesh.trace import Trace
 from ecap.mesh.transport import Transport
 
 _log = logs.get(__name__)
@@ -200,10 +201,12 @@ class MeshClient:
     async def _send(self, call: _Call, ticket: int) -> Any:
         started = self._clock()
         given_s = call.given_s(started)
-        headers = call.context.to_headers(timeout_s=given_s)
+        span = call.context.trace.child()
+        headers = call.context.to_headers(timeout_s=given_s, span=span)
         if call.headers is not None:
             headers.update(call.headers)
         failed: bool | None = None
+        begun_ns = time.time_ns()
         try:
             async with asyncio.timeout(given_s):
                 answer = await self._transport.send(call.method, call.payload, headers, given_s)
@@ -222,6 +225,8 @@ class MeshClient:
             raise
         finally:
             self._leave(ticket, started, failed)
+            if spans.enabled() and span.sampled:
+                spans.add(_span(self._callee, call.method, span, begun_ns, failed=bool(failed)))
         return answer
 
     def _leave(self, ticket: int, started: float, failed: bool | None) -> None:
@@ -245,6 +250,21 @@ class MeshClient:
         self._state.set(after)
         level = logging.WARNING if after is State.OPEN else logging.INFO
         _log.log(level, "circuit %s", after.name.lower(), extra={"callee": self._callee})
+
+
+def _span(callee: str, method: str, span: Trace, begun_ns: int, *, failed: bool) -> spans.Span:
+    """One attempt; attributes by OpenTelemetry's semantic conventions for RPC clients."""
+    return spans.Span(
+        name=f"{callee} {method}",
+        kind="client",
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_id=span.parent_id,
+        start_ns=begun_ns,
+        end_ns=time.time_ns(),
+        attributes={"rpc.service": callee, "rpc.method": method},
+        error="failed" if failed else None,
+    )
 
 
 def _blame(call: _Call, given_s: float) -> bool | None:

@@ -76,9 +76,10 @@ class CallContext:
         """Seconds until the deadline, negative after it; None without one."""
         return None if self.deadline is None else self.deadline - now
 
-    def to_headers(self, *, timeout_s: float | None) -> dict[str, str]:
-        """Headers of an outgoing call in a child span, which has `timeout_s` to answer."""
-        headers = {REQUEST_ID: self.request_id, TRACEPARENT: self.trace.child().traceparent}
+    def to_headers(self, *, timeout_s: float | None, span: Trace | None = None) -> dict[str, str]:
+        """Headers of an outgoing call, which has `timeout_s` to answer, in the child `span`."""
+        span = span or self.trace.child()
+        headers = {REQUEST_ID: self.request_id, TRACEPARENT: span.traceparent}
         if timeout_s is not None:
             headers[REQUEST_TIMEOUT] = f"{max(timeout_s, 0.0):.6f}"
         if self.principal.kind != "anonymous":

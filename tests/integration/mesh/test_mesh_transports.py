@@ -89,7 +89,8 @@ async def test_the_callees_error_is_raised_with_its_facts(
     with pytest.raises(EcapError) as caught:
         await transport.send("POST /fail", {}, HEADERS, 5.0)
     assert type(caught.value) is type(error)
-    assert caught.value.detail == error.detail
+    if type(error) is not EcapError:  # a bug's text stays in the log of the callee
+        assert caught.value.detail == error.detail
     assert caught.value.facts == error.facts
     if isinstance(error, Retryable):
         assert isinstance(caught.value, Retryable)
