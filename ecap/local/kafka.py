@@ -11,7 +11,7 @@ import contextlib
 
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
-from ecap.local.process import Child, plain_environ, spawn, tail, wheel
+from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
 from ecap.local.state import StateDir
 
 _READY_S = 20.0
@@ -26,7 +26,7 @@ class Kafka:
         self._state = state
         self._child: Child | None = None
 
-    async def start(self) -> Child:
+    async def start(self) -> Started:
         url = f"tcp://{LOOPBACK}:{self.port}"
         self._child = await spawn(
             self._state,
@@ -38,7 +38,7 @@ class Kafka:
             environ=plain_environ(self._state.run),
         )
         await accepting(self._child, self.port, within_s=_READY_S)
-        return self._child
+        return self._child.started
 
     async def stop(self) -> None:
         if self._child:

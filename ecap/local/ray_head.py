@@ -20,8 +20,8 @@ from ray._private.parameter import RayParams
 from ecap.local.ports import LOOPBACK
 
 
-class Head(Node):  # type: ignore[misc]  # untyped in Ray
-    def start_api_server(self, *, include_dashboard: bool, raise_on_failure: bool) -> None:
+class Head(Node):
+    def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
         # Ray starts a server of 76 MB, bound to all interfaces, even for no dashboard.
         if include_dashboard:
             super().start_api_server(
@@ -39,27 +39,28 @@ def start(
     dashboard: bool,
 ) -> Head:
     """Returns when the raylet has registered."""
-    params = RayParams(
-        node_ip_address=LOOPBACK,
-        gcs_server_port=ports["ray"],
-        node_manager_port=ports["ray_node_manager"],
-        object_manager_port=ports["ray_object_manager"],
-        metrics_agent_port=ports["ray_agent"],
-        dashboard_agent_listen_port=ports["ray_agent_http"],
-        runtime_env_agent_port=ports["ray_runtime_env"],
-        metrics_export_port=ports["ray_metrics"],
-        include_dashboard=dashboard,
-        dashboard_host=LOOPBACK,
-        dashboard_port=ports["ray_dashboard"],
-        num_cpus=num_cpus,
-        object_store_memory=object_store_bytes,
-        temp_dir=str(folder),
-        session_name=session,
-        no_monitor=True,
-        include_log_monitor=False,
-        min_worker_port=0,
-        max_worker_port=0,
-    )
+    arguments: dict[str, Any] = {  # Ray's annotations of some are wrong
+        "node_ip_address": LOOPBACK,
+        "gcs_server_port": ports["ray"],
+        "node_manager_port": ports["ray_node_manager"],
+        "object_manager_port": ports["ray_object_manager"],
+        "metrics_agent_port": ports["ray_agent"],
+        "dashboard_agent_listen_port": ports["ray_agent_http"],
+        "runtime_env_agent_port": ports["ray_runtime_env"],
+        "metrics_export_port": ports["ray_metrics"],
+        "include_dashboard": dashboard,
+        "dashboard_host": LOOPBACK,
+        "dashboard_port": ports["ray_dashboard"],
+        "num_cpus": num_cpus,
+        "object_store_memory": object_store_bytes,
+        "temp_dir": str(folder),
+        "session_name": session,
+        "no_monitor": True,
+        "include_log_monitor": False,
+        "min_worker_port": 0,
+        "max_worker_port": 0,
+    }
+    params = RayParams(**arguments)
     return Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
 
 

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ecap.local.ports import LOOPBACK
 from ecap.local.process import Started
 from ecap.local.state import StateDir
@@ -39,6 +41,20 @@ PORTS = {
 }
 
 
+def end_orphans(folder: Path) -> None:
+    """What a killed node left behind: the kernel ends Ray's own processes, not HAProxy."""
+    mark = f"{folder}/"
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(mark in part for part in process.cmdline()):
+                process.kill()
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # gone, or somebody else's
+            continue
+    psutil.wait_procs(found, timeout=5.0)
+
+
 class RayNode:
     name = "ray"
 
@@ -48,12 +64,14 @@ class RayNode:
         *,
         ports: Mapping[str, int],
         token_file: Path,
+        environ: Mapping[str, str],
         dashboard: bool,
     ) -> None:
         self.port = ports["ray"]
         self._state = state
         self._ports = ports
         self._token_file = token_file
+        self._environ = environ
         self._dashboard = dashboard
         self._head: Any = None
         self._node: Any = None
@@ -65,7 +83,11 @@ class RayNode:
     @property
     def folder(self) -> Path:
         """Short, because Unix sockets live in it: HAProxy's may have 97 bytes, 70 are Ray's."""
-        return Path("/tmp") / f"ecap-{self._state.tag}"  # noqa: S108  made here, 0700
+        return self.folder_of(self._state)
+
+    @staticmethod
+    def folder_of(state: StateDir) -> Path:
+        return Path("/tmp") / f"ecap-{state.tag}"  # noqa: S108  made here, 0700
 
     def environ(self) -> dict[str, str]:
         """What every Ray process has to be started with, the driver included."""
@@ -96,7 +118,7 @@ class RayNode:
 
     async def start(self) -> Started:
         await asyncio.to_thread(self._prepare)
-        os.environ.update(self.environ())
+        os.environ.update({**self._environ, **self.environ()})
         # Late on purpose: Ray reads its environment when it is imported.
         self._head = await asyncio.to_thread(import_module, "ecap.local.ray_head")
         self._node = await asyncio.to_thread(
@@ -121,6 +143,7 @@ class RayNode:
         logs = self._state.logs / "ray"
         shutil.rmtree(logs, ignore_errors=True)
         logs.mkdir()
+        end_orphans(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700)  # not exist_ok: somebody else's folder is a refusal
         (self.folder / "h").mkdir()

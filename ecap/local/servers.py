@@ -18,13 +18,13 @@ from ecap.config import Settings, vault
 from ecap.config.loading import config_dir
 from ecap.errors import EcapError
 from ecap.local import credentials as creds
-from ecap.local import ports, runtime
+from ecap.local import ports, ray_node, runtime
 from ecap.local.credentials import Credentials
 from ecap.local.kafka import Kafka
 from ecap.local.mail import Mail
 from ecap.local.ports import LOOPBACK
 from ecap.local.postgres import Postgres
-from ecap.local.process import Child, end_leftovers
+from ecap.local.process import Started, end_leftovers
 from ecap.local.runtime import Runtime, Server
 from ecap.local.state import StateDir, open_state
 from ecap.local.vault import OPERATOR_ROLE, ROLE, OpenBao
@@ -37,6 +37,7 @@ USUAL_PORTS = {
     "vault_cluster": 8201,
     "smtp": 1025,
     "mail_page": 8025,
+    **ray_node.PORTS,
 }
 ADMIN_EMAIL = "admin@ecap.example"
 
@@ -45,7 +46,7 @@ class Embedded(Protocol):
     name: str
     port: int
 
-    async def start(self) -> Child:
+    async def start(self) -> Started:
         """Returns when it answers. Raises Unavailable with the end of its log."""
         ...
 
@@ -160,7 +161,7 @@ class WithSecrets:
         self._secrets = secrets
         self._postgres = postgres
 
-    async def start(self) -> Child:
+    async def start(self) -> Started:
         child = await self._bao.start()
         await asyncio.to_thread(self._store)
         return child
@@ -224,15 +225,15 @@ async def running(planned: Plan, *, on_ready: OnReady = lambda _: None) -> Async
 async def _timed(server: Embedded, on_ready: OnReady) -> Server:
     started_at = time.time()
     clock = time.perf_counter()
-    child = await server.start()
+    started = await server.start()
     ready = Server(
         name=server.name,
         host=LOOPBACK,
         port=server.port,
-        pid=child.pid,
+        pid=started.pid,
         started_at=started_at,
         ready_s=round(time.perf_counter() - clock, 3),
-        log=str(child.log_path),
+        log=str(started.log_path),
     )
     on_ready(ready)
     return ready

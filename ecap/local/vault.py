@@ -17,7 +17,7 @@ from ecap.config import vault
 from ecap.config.settings import Vault as VaultSettings
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
-from ecap.local.process import Child, plain_environ, spawn, tail, wheel
+from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
 from ecap.local.state import StateDir, write_private
 
 _READY_S = 30.0
@@ -70,7 +70,7 @@ class OpenBao:
             address=self.address, mount=self._mount, role_id=role_id, secret_id_file=secret_id_file
         )
 
-    async def start(self) -> Child:
+    async def start(self) -> Started:
         data = self._state.data / "vault"
         initialized = data / "initialized"
         first = not (self._durable and initialized.exists())
@@ -90,7 +90,7 @@ class OpenBao:
         await self._ready(self._child)
         initialized.touch()
         config.unlink()  # the first one holds the secret ids
-        return self._child
+        return self._child.started
 
     async def stop(self) -> None:
         if self._child:
