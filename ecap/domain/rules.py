@@ -39,6 +39,11 @@ def _amount_high(f: Features, t: Thresholds) -> bool:
     return t.amount_review_minor <= f.amount_minor < t.amount_deny_minor
 
 
+def _spend(f: Features, t: Thresholds) -> bool:
+    """Ordinary amounts that add up; a large one is judged as such, not twice."""
+    return f.spend_minor >= t.spend_minor and f.amount_minor < t.amount_review_minor
+
+
 # Strongest first: reasons are reported in this order.
 RULES: tuple[Rule, ...] = (
     Rule("amount_extreme", 100, lambda f, t: f.amount_minor >= t.amount_deny_minor),
@@ -46,7 +51,7 @@ RULES: tuple[Rule, ...] = (
     Rule("impossible_travel", 60, _impossible_travel),
     Rule("amount_high", 50, _amount_high),
     Rule("velocity", 50, lambda f, t: f.velocity >= t.velocity_count),
-    Rule("spend", 50, lambda f, t: f.spend_minor >= t.spend_minor),
+    Rule("spend", 50, _spend),
     Rule("account_takeover", 50, _takeover),
     Rule("new_device", 15, lambda f, t: f.new_device),
     Rule("new_card", 10, lambda f, t: f.new_card),
