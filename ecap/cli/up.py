@@ -35,11 +35,13 @@ class Terminal:
 
     def ready(self, name: str, detail: str, seconds: float) -> None:
         self._console.print(
-            f"  [green]ready[/]  {name:<14} {detail:<28} [dim]{seconds:5.1f} s[/]", highlight=False
+            f"  [green]ready[/]  {name:<14} {detail:<28} [dim]{seconds:5.1f} s[/]",
+            highlight=False,
+            soft_wrap=True,
         )
 
     def note(self, text: str) -> None:
-        self._console.print(f"  [yellow]note[/]   {text}", highlight=False)
+        self._console.print(f"  [yellow]note[/]   {text}", highlight=False, soft_wrap=True)
 
     def waiting(self, text: str) -> None:
         if not self._console.is_terminal:
@@ -104,7 +106,9 @@ async def _run(
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(signum, asked)
     screen = Terminal(console)
-    console.print(f"Starting ECAP in {settings.state_dir.absolute()}", highlight=False)
+    console.print(
+        f"Starting ECAP in {settings.state_dir.absolute()}", highlight=False, soft_wrap=True
+    )
     ending = begin
     try:
         async with up(
@@ -133,8 +137,10 @@ async def _run(
 async def _show(runtime: Runtime, console: Console, *, seconds: float) -> None:
     console.print()
     for name, address in addresses(runtime):
-        console.print(f"  {name:<24}{address}", highlight=False)
-    console.print(f"\nReady in {seconds:.1f} s. Ctrl-C ends everything.", highlight=False)
+        console.print(f"  {name:<24}{address}", highlight=False, soft_wrap=True)
+    console.print(
+        f"\nReady in {seconds:.1f} s. Ctrl-C ends everything.", highlight=False, soft_wrap=True
+    )
 
 
 def _force() -> None:

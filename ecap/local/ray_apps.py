@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 
@@ -35,6 +36,7 @@ class App(msgspec.Struct, frozen=True):
 
 def start(port: int) -> None:
     """Serve's controller and HAProxy. A named host keeps replica ports on loopback too."""
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
     serve.start(http_options=HTTPOptions(host=LOOPBACK, port=port))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker
 from ray._private.node import Node
 from ray._private.parameter import RayParams
 
@@ -69,12 +70,20 @@ def raylet_pid(node: Head) -> int:
     return int(raylet.process.pid)
 
 
-def connect(address: str, *, namespace: str) -> None:
+def connect(address: str, *, namespace: str, log_path: Path) -> None:
+    """What Ray would print about other processes goes to `log_path`."""
+    output = log_path.open("a", buffering=1)
+
+    def keep(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+        output.writelines(f"{data['pid']}: {line}\n" for line in data["lines"])
+
+    # Ray has no option for it, and each clean end would print an alarming line.
+    worker.print_to_stdstream = keep
+    logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(
         address=address,
         namespace=namespace,
         log_to_driver=False,
-        logging_level=logging.WARNING,
         configure_logging=False,
     )
 

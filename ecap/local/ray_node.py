@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +40,12 @@ PORTS = {
     "haproxy_stats": 8404,
     "haproxy_metrics": 8405,
 }
+
+
+def _take_signals_back() -> None:
+    """Connecting installs C handlers that print stacks and abort on SIGTERM."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.getsignal(signum))
 
 
 def end_orphans(folder: Path) -> None:
@@ -130,8 +137,12 @@ class RayNode:
             object_store_bytes=_OBJECT_STORE_BYTES,
             dashboard=self._dashboard,
         )
-        await asyncio.to_thread(self._head.connect, self.address, namespace=NAMESPACE)
-        return Started(self._head.raylet_pid(self._node), self._state.logs / "ray")
+        logs = self._state.logs / "ray"
+        await asyncio.to_thread(
+            self._head.connect, self.address, namespace=NAMESPACE, log_path=logs / "driver.log"
+        )
+        _take_signals_back()
+        return Started(self._head.raylet_pid(self._node), logs)
 
     async def stop(self) -> None:
         if self._head and self._node:
