@@ -14,6 +14,9 @@ import pytest
 import uvicorn
 from joserfc import jwt
 from joserfc.jwk import OKPKey
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
@@ -21,6 +24,8 @@ from ecap.config import Settings
 from ecap.domain.ids import new_id
 from ecap.domain.roles import Role, scopes_of
 from ecap.serve.asgi import Edge
+from ecap.serve.process import Opener, build
+from ecap.serve.routing import Api
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +81,7 @@ async def serving(app: Edge) -> AsyncIterator[httpx.AsyncClient]:
     port = listener.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="uvicorn")
-    while not server.started and not task.done():
+    while not server.started and not task.done():  # noqa: ASYNC110  uvicorn sets a flag
         await asyncio.sleep(0.005)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
@@ -89,3 +94,26 @@ async def serving(app: Edge) -> AsyncIterator[httpx.AsyncClient]:
 
 def key_set(key: OKPKey) -> dict[str, Iterable[Any]]:
     return {"keys": [key.as_dict(private=False)]}
+
+
+Replica = Callable[[Api, Opener[Any]], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture(scope="session")
+def replica(settings: Settings, signing_key: OKPKey) -> Replica:
+    """One service, opened as its replica opens it; it fetches the key set over HTTP."""
+
+    async def jwks(request: Any) -> JSONResponse:
+        return JSONResponse(key_set(signing_key))
+
+    keys: Any = Starlette(routes=[Route("/api/v1/auth/jwks", jwks)])
+
+    @asynccontextmanager
+    async def open_replica(api: Api, opener: Opener[Any]) -> AsyncIterator[httpx.AsyncClient]:
+        async with serving(keys) as front:
+            http = settings.http.model_copy(update={"port": front.base_url.port})
+            here = settings.model_copy(update={"http": http})
+            async with serving(build(api, opener, here)) as client:
+                yield client
+
+    return open_replica
