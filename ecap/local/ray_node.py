@@ -1,7 +1,7 @@
 """The one Ray node of a local ECAP: its flags, its folder, its ports, its end.
 
-Nothing of it listens beyond loopback but the replicas' internal gRPC ports and the
-metrics port, which Ray binds to all interfaces; the former demand Ray's token.
+Nothing of it listens beyond loopback, which takes a flag for Ray, a named host for
+Serve's HTTP, and a hook for the gRPC servers of the replicas.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ PORTS = {
     "ray_dashboard": 8265,
     "haproxy_stats": 8404,
     "haproxy_metrics": 8405,
+    "serve_fallback": 8406,
+    "serve_fallback_grpc": 8407,
 }
 
 
@@ -106,6 +108,7 @@ class RayNode:
             "RAY_USAGE_STATS_ENABLED": "0",
             # Ray's word for "this machine only": nodes and workers bind loopback alone.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "ecap.local.worker.stay_on_loopback",
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
@@ -120,6 +123,8 @@ class RayNode:
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(proxy),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(proxy / "server-state"),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(self._ports["haproxy_stats"]),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(self._ports["serve_fallback"]),
+            "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(self._ports["serve_fallback_grpc"]),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(self._ports["haproxy_metrics"]),
         }
 
