@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
@@ -64,19 +62,7 @@ def decode_cursor(cursor: str, *, parts: int) -> list[str]:
     if (
         not isinstance(loaded, list)
         or len(loaded) != parts
-        or not all(isinstance(part, str) and "\x00" not in part for part in loaded)
+        or not all(isinstance(part, str) and _is_storable(part) for part in loaded)
     ):
         raise Invalid("not a cursor of this collection", field="cursor")
     return loaded
-
-
-def instant_cursor(cursor: str | None) -> tuple[datetime, UUID] | tuple[None, None]:
-    """The moment and the id a collection in order of time goes on after. Raises Invalid."""
-    if cursor is None:
-        return None, None
-    at, last = decode_cursor(cursor, parts=2)
-    try:
-        # To UTC, as year 1 east of Greenwich is out of every other program's range.
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(last)
-    except (ValueError, OverflowError) as exc:
-        raise Invalid("not a cursor of this collection", field="cursor") from exc
