@@ -72,12 +72,12 @@ def rewrite(config: str, *, errors: Path, loopback: bool) -> str:
     missing = problem("not-found", "Not found", 404, "no service answers at this path")
     steps = [
         # Our own access log has the ids; state changes of servers go to the manager's files.
-        (r"^    log \S+ local0 \w+$", "    log stderr format short local0 notice"),
+        (r"^    log .*local0 \w+$", "    log stderr format short local0 notice"),
         (r"^(    stats socket \S+ mode )\d+", r"\g<1>600"),
         (r"^(?:    option forwardfor\n)?(    option httplog\n)", r"    option forwardfor\n\1"),
         (r"^(?:    errorfile \d+ .*\n)+", files),
         (
-            r"^    http-request return status 404 content-type \S+ (?:lf-)?string .*$",
+            r"^    http-request return status 404 content-type \S+ .*string .*$",
             "    http-request return status 404 content-type application/problem+json"
             f" hdr Cache-Control no-store string '{missing}'",
         ),
