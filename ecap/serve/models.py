@@ -66,3 +66,8 @@ def decode_cursor(cursor: str, *, parts: int) -> list[str]:
     ):
         raise Invalid("not a cursor of this collection", field="cursor")
     return loaded
+
+
+def _is_storable(text: str) -> bool:
+    """JSON can spell NUL and half characters, which PostgreSQL has no text for."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

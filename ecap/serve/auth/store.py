@@ -15,7 +15,8 @@ from ecap.domain.roles import Role
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery
-from ecap.serve.models import Page, encode_cursor, instant_cursor
+from ecap.serve.cursors import decode_moment, encode_moment
+from ecap.serve.models import Page
 
 _SQL = load_queries("ecap.serve.auth")
 _ADMIN_LOCK = 0x45434150_0002
@@ -66,11 +67,11 @@ class Accounts:
         return None if row is None else Known(account_of(row), row["password_hash"])
 
     async def page(self, query: AccountQuery) -> Page[Account]:
-        at, last = instant_cursor(query.cursor)
+        at, last = decode_moment(query.cursor) if query.cursor else (None, None)
         rows = await self._pool.fetch(_SQL["page"], query.email, at, last, query.limit + 1)
         items = tuple(account_of(row) for row in rows[: query.limit])
         more = len(rows) > query.limit
-        cursor = encode_cursor(items[-1].created_at.isoformat(), items[-1].id) if more else None
+        cursor = encode_moment(items[-1].created_at, items[-1].id) if more else None
         return Page(items=items, next_cursor=cursor)
 
     async def change(
