@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ecap import metrics
+from ecap.actors.asking import Ask, Elsewhere
+from ecap.actors.leases import NotOwner
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.runner import Runner
 from ecap.clients.postgres import open_pool
 from ecap.config.settings import Settings
 from ecap.errors import EcapError, NotFound
+from ecap.mesh import CallContext, use
+
+_ANSWER_S = 1.0
 
 
 class Shard:
@@ -52,9 +57,10 @@ class Shard:
 
     def health(self) -> dict[str, Any]:
         pipelines = {name: runner.status() for name, runner in self._runners.items()}
-        running = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        alive = bool(self._tasks) and not any(task.done() for task in self._tasks)
         return {
-            "ok": running and all(status["ok"] for status in pipelines.values()),
+            "alive": alive,
+            "ok": alive and all(status["ok"] for status in pipelines.values()),
             "pipelines": pipelines,
         }
 
@@ -79,3 +85,25 @@ class Shard:
             raise
         metrics.stream_questions.labels(pipeline, "ok").inc()
         return answer
+
+    async def handle(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
+        """A call that came through the mesh; `headers` carry deadline, ids and principal."""
+        if method != "ask" or not isinstance(payload, Ask):
+            raise NotFound(f"a shard has no {method}")
+        loop_time = asyncio.get_running_loop().time()
+        context = CallContext.from_headers(
+            headers, now=loop_time, trusted=True, default_timeout_s=_ANSWER_S
+        )
+        left_s = context.remaining_s(loop_time) or _ANSWER_S
+        with use(context):
+            try:
+                return await self.ask(
+                    payload.pipeline,
+                    payload.topic,
+                    payload.key,
+                    payload.question,
+                    now=datetime.now(UTC),
+                    timeout_s=left_s,
+                )
+            except NotOwner:
+                return Elsewhere()
