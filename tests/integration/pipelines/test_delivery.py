@@ -191,6 +191,39 @@ async def test_mail_goes_over_tls_to_a_server_that_is_trusted(
         assert mailbox.encrypted == [True]
 
 
+async def test_mail_is_not_sent_in_clear_when_tls_is_asked_for(
+    pool: Pool, settings: Settings, mailbox: Mailbox
+) -> None:
+    """As behind somebody who strips the server's offer."""
+    settings = configured(settings, mailbox, max_attempts=2)
+    secure = settings.smtp.model_copy(update={"starttls": True})
+    settings = settings.model_copy(update={"smtp": secure})
+    await order(pool, settings, 1)
+    async with working(settings, pool):
+        await until(pool, _FAILED, 1)
+    assert mailbox.messages == []
+
+
+async def test_the_worker_outlives_a_failure_to_record(
+    pool: Pool, settings: Settings, mailbox: Mailbox
+) -> None:
+    """The claim runs out, and the delivery is sent and recorded again."""
+    settings = configured(settings, mailbox, claim_s=1.0)
+    await order(pool, settings, 1)
+    await pool.execute("ALTER TABLE notifications.outbox RENAME TO hidden")
+    try:
+        async with working(settings, pool) as worker:
+            async with asyncio.timeout(10):
+                while worker.health()["ok"]:  # noqa: ASYNC110  health has no event
+                    await asyncio.sleep(0.01)
+            await pool.execute("ALTER TABLE notifications.hidden RENAME TO outbox")
+            await until(pool, _DELIVERED, 1)
+    finally:
+        await pool.execute("ALTER TABLE IF EXISTS notifications.hidden RENAME TO outbox")
+    assert (await attempts(pool))[-1][1] == "delivered"
+    assert len(await events_of(pool, "notifications")) == 1
+
+
 async def test_connections_are_kept_and_a_lost_one_costs_no_attempt(
     pool: Pool, settings: Settings
 ) -> None:
