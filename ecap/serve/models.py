@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
@@ -71,3 +73,15 @@ def decode_cursor(cursor: str, *, parts: int) -> list[str]:
 def _is_storable(text: str) -> bool:
     """JSON can spell NUL and half characters, which PostgreSQL has no text for."""
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def instant_cursor(cursor: str | None) -> tuple[datetime, UUID] | tuple[None, None]:
+    """The moment and the id a collection in order of time goes on after. Raises Invalid."""
+    if cursor is None:
+        return None, None
+    at, last = decode_cursor(cursor, parts=2)
+    try:
+        # To UTC, as year 1 east of Greenwich is out of every other program's range.
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(last)
+    except (ValueError, OverflowError) as exc:
+        raise Invalid("not a cursor of this collection", field="cursor") from exc

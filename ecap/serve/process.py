@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ecap import logs, spans
+from ecap.actors.asking import ShardClient
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
@@ -32,6 +33,8 @@ class Actors(Protocol):
     def transport(self, actor: str) -> Transport: ...
 
     def limiter(self, service: str) -> Limiter | None: ...
+
+    def shards(self, pool: Pool, *, policy: Callable[[str], CallPolicy]) -> ShardClient: ...
 
 
 @dataclass(frozen=True)
