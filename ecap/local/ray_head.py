@@ -18,6 +18,7 @@ from ray._private import worker
 from ray._private.node import Node
 from ray._private.parameter import RayParams
 
+from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 
 
@@ -38,6 +39,7 @@ def start(
     num_cpus: int,
     object_store_bytes: int,
     dashboard: bool,
+    logs: Path,
 ) -> Head:
     """Returns when the raylet has registered."""
     arguments: dict[str, Any] = {  # Ray's annotations of some are wrong
@@ -62,7 +64,10 @@ def start(
         "max_worker_port": 0,
     }
     params = RayParams(**arguments)
-    return Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
+    try:
+        return Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
+    except Exception as exc:  # Ray raises bare ones here
+        raise Unavailable(f"Ray does not start: {exc}; its logs are in {logs}") from exc
 
 
 def raylet_pid(node: Head) -> int:

@@ -141,6 +141,7 @@ class RayNode:
             num_cpus=max(_MIN_CPUS, os.cpu_count() or 1),
             object_store_bytes=_OBJECT_STORE_BYTES,
             dashboard=self._dashboard,
+            logs=self._state.logs / "ray",
         )
         logs = self._state.logs / "ray"
         await asyncio.to_thread(

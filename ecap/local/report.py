@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from ecap.local.runtime import Runtime, Server
 from ecap.local.state import StateDir
 
 _REPLICA = re.compile(r"ray::ServeReplica:(?P<app>[\w-]+):")
+_ACTORS = {"_SupervisorHost": "supervisor"}
 _WORKER = re.compile(r"ray::(?P<name>[\w-]+)")
 
 
@@ -66,12 +67,15 @@ def _ray(found: Runtime, answer: Any, *, now: float) -> Iterator[Part]:
     server = found.server("ray")
     if server is None:
         return
+    answer = answer or {}
+    states = {app["name"]: app for app in answer.get("services", [])}
+    actors = answer.get("actors", {})
+    pids = {(a["health"] or {}).get("pid"): name for name, a in actors.items()}
     groups: dict[tuple[str, str], list[psutil.Process]] = {}
     for process in memory.tree(server.pid):
-        groups.setdefault(_label(process), []).append(process)
-    states = {app["name"]: app for app in (answer or {}).get("services", [])}
+        groups.setdefault(_label(process, pids), []).append(process)
     for (kind, name), processes in sorted(groups.items()):
-        known = states.get(name) if kind == "service" else None
+        known = states.get(name) if kind == "service" else actors.get(name)
         yield _part(
             kind,
             name,
@@ -80,11 +84,14 @@ def _ray(found: Runtime, answer: Any, *, now: float) -> Iterator[Part]:
             address=_address(server) if name == "ray" else "",
             state=known["state"].lower() if known else "running",
         )
-    for name in states.keys() - {name for kind, name in groups if kind == "service"}:
-        yield Part("service", name, states[name]["state"].lower(), "", 0, 0, 0.0)
+    for kind, expected in (("service", states), ("actor", actors)):
+        for name in sorted(expected.keys() - {name for found, name in groups if found == kind}):
+            yield Part(kind, name, expected[name]["state"].lower(), "", 0, 0, 0.0)
 
 
-def _label(process: psutil.Process) -> tuple[str, str]:
+def _label(process: psutil.Process, actors: Mapping[Any, str]) -> tuple[str, str]:
+    if process.pid in actors:
+        return "actor", actors[process.pid]
     try:
         title = " ".join(process.cmdline())
         program = process.name()
@@ -93,18 +100,11 @@ def _label(process: psutil.Process) -> tuple[str, str]:
     if match := _REPLICA.match(title):
         return "service", match["app"]
     if match := _WORKER.match(title):
-        serve = match["name"] in {"ServeController", "ProxyActor", "HAProxyManager"}
-        idle = match["name"] in {"IDLE", "DashboardAgent", "RuntimeEnvAgent"}
-        return (
-            ("server", "serve")
-            if serve
-            else ("server", "ray")
-            if idle
-            else (
-                "actor",
-                match["name"],
-            )
-        )
+        if match["name"] in {"ServeController", "ProxyActor", "HAProxyManager"}:
+            return "server", "serve"
+        if match["name"] in {"IDLE", "DashboardAgent", "RuntimeEnvAgent"}:
+            return "server", "ray"
+        return "actor", _ACTORS.get(match["name"], match["name"])
     return ("server", "serve") if program == "haproxy" else ("server", "ray")
 
 

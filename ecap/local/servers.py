@@ -16,7 +16,6 @@ import msgspec
 
 from ecap.config import Settings, vault
 from ecap.config.loading import config_dir
-from ecap.errors import EcapError
 from ecap.local import credentials as creds
 from ecap.local import ports, ray_node, runtime
 from ecap.local.credentials import Credentials
@@ -27,6 +26,7 @@ from ecap.local.postgres import Postgres
 from ecap.local.process import Started, end_leftovers
 from ecap.local.runtime import Runtime, Server
 from ecap.local.state import StateDir, open_state
+from ecap.local.together import together
 from ecap.local.vault import OPERATOR_ROLE, ROLE, OpenBao
 
 USUAL_PORTS = {
@@ -206,18 +206,8 @@ async def running(planned: Plan, *, on_ready: OnReady = lambda _: None) -> Async
     async with AsyncExitStack() as stack:
         for server in planned.servers:
             stack.push_async_callback(server.stop)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(_timed(server, on_ready), name=server.name)
-                    for server in planned.servers
-                ]
-        except* EcapError as failed:
-            # The others were cancelled because of the first; it tells the story.
-            raise failed.exceptions[0] from None
-        found = msgspec.structs.replace(
-            planned.runtime, servers=tuple(task.result() for task in tasks)
-        )
+        ready = await together({one.name: _timed(one, on_ready) for one in planned.servers})
+        found = msgspec.structs.replace(planned.runtime, servers=tuple(ready))
         runtime.write(planned.state, found)
         yield found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -26,6 +25,7 @@ from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime, Server
 from ecap.local.servers import Plan, plan, running
 from ecap.local.state import StateDir, open_state
+from ecap.local.together import together
 
 SERVICES: tuple[str, ...] = get_args(ServiceName)
 _POLL_S = 0.1
@@ -68,16 +68,17 @@ async def up(
         stack.push_async_callback(_stopped, state, found)
         full = await asyncio.to_thread(load, {**environ, **found.environ})
         apps = import_module("ecap.local.ray_apps")  # late: Ray reads its environment at import
-        stack.push_async_callback(asyncio.to_thread, apps.stop)
+        stack.push_async_callback(apps.stop_actors)
+        stack.push_async_callback(asyncio.to_thread, apps.stop)  # first: nobody asks from outside
         await _schema_and_serve(full, found, apps, screen)
-        screen.waiting("services")
-        await asyncio.to_thread(apps.deploy, services)
-        await _services_ready(apps, services, screen)
+        screen.waiting("services and actors")
+        actors = _actors_ready(apps, screen)
+        await together({"actors": actors, "services": _services_ready(apps, services, screen)})
         await _front_door_ready(found, services)
         found = msgspec.structs.replace(found, ready_s=round(time.perf_counter() - begin, 2))
         runtime.write(state, found)
         await stack.enter_async_context(
-            control.serving(node.folder / "control", lambda: asyncio.to_thread(_report, apps))
+            control.serving(node.folder / "control", lambda: _report(apps))
         )
         yield found
 
@@ -122,13 +123,19 @@ async def _schema_and_serve(settings: Settings, found: Runtime, apps: Any, scree
         await asyncio.to_thread(apps.start, found.ports["http"])
         screen.ready("serve", found.front_door, time.perf_counter() - clock)
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(schema(), name="schema")
-        group.create_task(front(), name="serve")
+    await together({"schema": schema(), "serve": front()})
+
+
+async def _actors_ready(apps: Any, screen: Screen) -> None:
+    clock = time.perf_counter()
+    await apps.start_actors()
+    names = ", ".join(sorted(await apps.actors()))
+    screen.ready("actors", names, time.perf_counter() - clock)
 
 
 async def _services_ready(apps: Any, services: tuple[str, ...], screen: Screen) -> None:
     clock = time.perf_counter()
+    await asyncio.to_thread(apps.deploy, services)
     waiting = set(services)
     while waiting:
         for app in await asyncio.to_thread(apps.states):
@@ -167,5 +174,5 @@ async def _stopped(state: StateDir, found: Runtime) -> None:
     runtime.write(state, msgspec.structs.replace(found, owner=None, servers=()))
 
 
-def _report(apps: Any) -> dict[str, Any]:
-    return {"pid": os.getpid(), "services": apps.states()}
+async def _report(apps: Any) -> dict[str, Any]:
+    return {"services": await asyncio.to_thread(apps.states), "actors": await apps.actors()}

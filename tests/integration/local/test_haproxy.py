@@ -55,7 +55,7 @@ def proxy(folder: Path, *, front: int, upstream: int) -> Iterator[psutil.Process
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=10)
-        assert b"config :" not in errors, errors
+        assert b"parsing [" not in errors
 
 
 @asynccontextmanager
@@ -118,21 +118,6 @@ async def test_failures_are_problems_with_the_right_status(
         assert response.json()["status"] == response.status_code
     assert away.headers["retry-after"] == "1"
     assert away.json()["type"] == "urn:ecap:problem:unavailable"
-
-
-async def test_bytes_that_are_not_http_get_a_problem(
-    tmp_path: Path, chosen: tuple[int, int]
-) -> None:
-    front, behind = chosen
-    with proxy(tmp_path, front=front, upstream=behind):
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{front}") as client:
-            await until_answered(client, "/nowhere", 404)
-        reader, writer = await asyncio.open_connection("127.0.0.1", front)
-        writer.write(b"this is no request\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-    assert answer.startswith(b"HTTP/1.1 400")
-    assert b"application/problem+json" in answer
 
 
 async def test_nothing_listens_beyond_loopback(tmp_path: Path, chosen: tuple[int, int]) -> None:
