@@ -93,7 +93,7 @@ class LeasedLimiter:
         if held.tokens > 0 and now_s < held.expires_s:
             held.tokens -= 1
             held.used += 1
-            if held.tokens <= held.used // 2 and not held.asked:
+            if held.used >= 2 and held.tokens <= held.used // 2 and not held.asked:
                 self._want(key, held)  # before it runs out, so that nobody waits
             return Verdict(True, held.tokens, 0.0)
         if now_s < held.denied_until_s:
@@ -108,6 +108,8 @@ class LeasedLimiter:
                 held = self._held[key] = _Held()
                 held.rate, held.burst = rate_per_s, burst
                 self._sweep()
+            if self._clock() >= held.expires_s:
+                held.used = 0  # a rare guest borrows only what it needs
             waiter: asyncio.Future[None] = loop.create_future()
             held.waiters.append(waiter)
             self._want(key, held)
