@@ -72,11 +72,13 @@ def main(
     here, with their data in .ecap.
     """
     begin = time.perf_counter()
+    services = tuple(only) if only else SERVICES
+    if unknown := set(services) - set(SERVICES):
+        raise typer.BadParameter(f"no such service: {', '.join(sorted(unknown))}")
     console = Console()
     try:
         settings = load(secrets=False)
         logs.setup(service="up", level="WARNING", style=settings.log.style)
-        services = tuple(only) if only else SERVICES
         asyncio.run(_run(settings, console, services, dashboard=dashboard, begin=begin))
     except EcapError as exc:
         raise fail(exc) from exc

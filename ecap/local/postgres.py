@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -74,9 +75,11 @@ class Postgres:
 
     async def start(self) -> Started:
         place = Place.find(self._state)
+        await asyncio.to_thread(place.disown_strangers)
         if not place.data.exists():
             await asyncio.to_thread(place.prepare)
             await self._initialize(place)
+            place.remember()
         _check_version(place.data)
         settings = {**_SETTINGS, "fsync": "on" if self._durable else "off"}
         if not self._durable:
@@ -182,8 +185,9 @@ class Postgres:
 class Place:
     """Where the cluster and the programs are, for the account that runs them."""
 
-    def __init__(self, data: Path, *, install: Path, account: Account | None) -> None:
+    def __init__(self, data: Path, *, inside: Path, install: Path, account: Account | None) -> None:
         self.data = data
+        self.inside = inside
         self.install = install
         self.account = account
 
@@ -194,15 +198,32 @@ class Place:
     @classmethod
     def find(cls, state: StateDir) -> Place:
         account = state.account
+        inside = state.data / "postgres"
         if account is None:
-            return cls(state.data / "postgres", install=INSTALL, account=None)
+            return cls(inside, inside=inside, install=INSTALL, account=None)
         elsewhere = _ELSEWHERE / state.tag
-        inside = reachable(state.data, account)
         return cls(
-            (state.data if inside else elsewhere) / "postgres",
+            inside if reachable(state.data, account) else elsewhere / "postgres",
+            inside=inside,
             install=INSTALL if reachable(INSTALL / "bin", account) else elsewhere / "pginstall",
             account=account,
         )
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the data is not in the state folder."""
+        return self.data != self.inside
+
+    def disown_strangers(self) -> None:
+        """Data elsewhere belongs to a state folder that was removed if this one has no link to
+        it: nobody knows its passwords any more. It is kept under another name."""
+        if self.elsewhere and self.data.exists() and not self.inside.is_symlink():
+            self.data.rename(self.data.with_name(f"abandoned-{time.time_ns()}"))
+
+    def remember(self) -> None:
+        if self.elsewhere:
+            self.inside.unlink(missing_ok=True)
+            self.inside.symlink_to(self.data)
 
     def prepare(self) -> None:
         if self.account is None:

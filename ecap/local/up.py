@@ -20,6 +20,7 @@ from ecap.config.settings import ServiceName
 from ecap.errors import Unavailable
 from ecap.local import control, runtime
 from ecap.local.credentials import Credentials
+from ecap.local.postgres import Place
 from ecap.local.process import end_leftovers
 from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime, Server
@@ -60,6 +61,9 @@ async def up(
         stack.enter_context(state.lock())
         for name in await asyncio.to_thread(end_leftovers, state):
             screen.note(f"ended {name}, left behind by a start that was killed")
+        place = Place.find(state)
+        if place.elsewhere and settings.postgres.host is None:
+            screen.note(f"PostgreSQL cannot reach {state.data}; its data are in {place.data}")
         planned, node = _plan(settings, state, environ=environ, dashboard=dashboard)
         runtime.write(state, planned.runtime)
         screen.waiting("servers and Ray")
