@@ -7,9 +7,11 @@ from typing import Any
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
+from ecap.actors.remote import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings import Deployment
-from ecap.serve.process import Actors, Opener, build
+from ecap.serve.asgi import Edge
+from ecap.serve.process import Opener, build
 from ecap.serve.routing import Api
 
 
@@ -36,10 +38,11 @@ def options(settings: Settings, service: str) -> dict[str, Any]:
 
 def bind(api: Api, opener: Opener[Any], settings: Settings) -> serve.Application:
     """An application whose replicas read their configuration where they run."""
-    # A lambda, because Serve treats only functions as builders, called in the replica.
-    ingress = serve.ingress(lambda: build(api, opener, load(), actors=_actors()))()
+
+    def in_replica() -> Edge:
+        own = load()
+        return build(api, opener, own, actors=RayActors(own))
+
+    # A function, because Serve takes only functions for builders, called in the replica.
+    ingress = serve.ingress(in_replica)()
     return serve.deployment(**options(settings, api.service))(ingress).bind()
-
-
-def _actors() -> Actors | None:
-    return None
