@@ -16,6 +16,7 @@ COMMANDS = {
     "status": ("ecap.cli.status", "What runs: servers, services and actors."),
     "doctor": ("ecap.cli.doctor", "Look for what would go wrong, and say what to do."),
     "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
+    "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
     "migrate": ("ecap.cli.migrate", "Bring the database to the newest schema."),
 }
 
