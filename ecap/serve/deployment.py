@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from ray import serve
@@ -11,8 +12,7 @@ from ecap.actors.remote import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings import Deployment
 from ecap.serve.asgi import Edge
-from ecap.serve.process import Opener, build
-from ecap.serve.routing import Api
+from ecap.serve.process import build
 
 
 def options(settings: Settings, service: str) -> dict[str, Any]:
@@ -36,13 +36,16 @@ def options(settings: Settings, service: str) -> dict[str, Any]:
     }
 
 
-def bind(api: Api, opener: Opener[Any], settings: Settings) -> serve.Application:
-    """An application whose replicas read their configuration where they run."""
+def bind(service: str) -> serve.Application:
+    """The application of a service; its replicas read their configuration where they run."""
 
+    # A function, because Serve takes only functions for builders, and one that holds
+    # nothing but a name, because Serve pickles it with what it holds.
     def in_replica() -> Edge:
-        own = load()
-        return build(api, opener, own, actors=RayActors(own))
+        api = import_module(f"ecap.serve.{service}.routes").api
+        opened = import_module(f"ecap.serve.{service}.service").opened
+        settings = load()
+        return build(api, opened, settings, actors=RayActors(settings))
 
-    # A function, because Serve takes only functions for builders, called in the replica.
     ingress = serve.ingress(in_replica)()
-    return serve.deployment(**options(settings, api.service))(ingress).bind()
+    return serve.deployment(**options(load(secrets=False), service))(ingress).bind()
