@@ -24,7 +24,7 @@ app = typer.Typer(
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable, one document")]
-_COLUMNS = ("id", "pipeline", "topic", "partition", "pos", "reason", "status", "created_at")
+_COLUMNS = ("id", "reason", "status", "pipeline", "event")
 
 
 @app.command("list")
@@ -45,9 +45,12 @@ def find(
     if not rows:
         print("no dead letters")
         return
-    table = Table(*_COLUMNS, "detail")
+    table = Table(box=None)
+    for name in _COLUMNS:
+        table.add_column(name, no_wrap=name in _COLUMNS[:3], overflow="fold")
     for row in rows:
-        table.add_row(*(str(row[name]) for name in _COLUMNS), row["detail"].splitlines()[0][:60])
+        event = f"{row['topic']}/{row['partition']} {row['pos']}"
+        table.add_row(str(row["id"]), row["reason"], row["status"], row["pipeline"], event)
     Console().print(table)
 
 
