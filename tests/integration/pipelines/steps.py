@@ -37,7 +37,9 @@ def record(payload: Payload, seconds: float, *, pos: int = 0) -> Record:
     return Record("transactions", 0, pos, event)
 
 
-def changed(kind: type[OrderChanged], order: OrderPlaced, *, previous: str) -> OrderChanged:
+def changed(
+    kind: type[OrderChanged], order: OrderPlaced, *, previous: str, reason: str = ""
+) -> OrderChanged:
     return kind(
         order_id=order.order_id,
         user_id=order.user_id,
@@ -46,6 +48,7 @@ def changed(kind: type[OrderChanged], order: OrderPlaced, *, previous: str) -> O
         currency=order.currency,
         lines=order.lines,
         placed_at=START,
+        reason=reason,
     )
 
 

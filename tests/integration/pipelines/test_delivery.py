@@ -21,11 +21,17 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 from receivers import Hook, Mailbox, events_of, open_mailbox, until
-from steps import placed, record, run
+from steps import changed, placed, record, run
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import NotificationDelivered, NotificationFailed, UserRegistered, decode
+from ecap.domain.events import (
+    NotificationDelivered,
+    NotificationFailed,
+    OrderCancelled,
+    UserRegistered,
+    decode,
+)
 from ecap.local.runtime import Runtime
 from ecap.pipelines.stream.notifications.claims import Claims, Finished
 from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
@@ -103,6 +109,17 @@ async def test_the_same_event_again_makes_no_second_delivery(
     for _ in range(2):
         await run(pool, build(settings), None, [placed_once, placed_once])
     assert await pool.fetchval("SELECT count(*) FROM notifications.deliveries") == 1
+
+
+async def test_an_odd_reason_is_no_reason_to_stop(
+    pool: Pool, settings: Settings, mailbox: Mailbox
+) -> None:
+    cancelled = changed(
+        OrderCancelled, placed(1), previous="approved", reason="no\x00longer " + "very " * 500
+    )
+    await run(pool, build(configured(settings, mailbox)), None, [record(cancelled, 0)])
+    kind = "SELECT kind FROM notifications.deliveries"
+    assert await pool.fetchval(kind) == "order_cancelled"
 
 
 async def test_a_server_that_fails_and_recovers(
