@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import psutil
@@ -17,9 +20,11 @@ from ecap import logs
 from ecap.cli.main import fail
 from ecap.config import Settings, load
 from ecap.errors import EcapError
+from ecap.local.credentials import Credentials
 from ecap.local.runtime import Runtime
+from ecap.local.state import open_state
 from ecap.local.up import SERVICES, up
-from ecap.local.welcome import addresses
+from ecap.local.welcome import addresses, next_steps, users
 
 app = typer.Typer(add_completion=False)
 
@@ -122,7 +127,7 @@ async def _run(
         ) as it:
             screen.done()
             started = True
-            await _show(it, console, seconds=time.perf_counter() - begin)
+            _show(it, console, seconds=time.perf_counter() - begin)
             await stop.wait()
             console.print("Stopping; once more Ctrl-C forces the end.")
             ending = time.perf_counter()
@@ -136,13 +141,24 @@ async def _run(
     console.print(f"Stopped in {time.perf_counter() - ending:.1f} s; the data stays.")
 
 
-async def _show(runtime: Runtime, console: Console, *, seconds: float) -> None:
-    console.print()
-    for name, address in addresses(runtime):
-        console.print(f"  {name:<24}{address}", highlight=False, soft_wrap=True)
-    console.print(
-        f"\nReady in {seconds:.1f} s. Ctrl-C ends everything.", highlight=False, soft_wrap=True
-    )
+def _show(runtime: Runtime, console: Console, *, seconds: float) -> None:
+    password = Credentials(open_state(Path(runtime.state_dir))).demo_password
+    command = _command()
+    people = users(runtime, command=command, demo_password_file=password, show=console.is_terminal)
+    lines = ["", *(f"  {name:<24} {value}" for name, value in addresses(runtime))]
+    lines += ["", *(f"  {name:<24} {value}" for name, value in people)]
+    lines += ["", "Next, in another terminal:"]
+    lines += [f"  {name:<24} {value}" for name, value in next_steps(command)]
+    lines += ["", f"Ready in {seconds:.1f} s. Ctrl-C ends everything."]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _command() -> str:
+    """As it can be typed here: the environment is rarely on the PATH."""
+    if shutil.which("ecap"):
+        return "ecap"
+    return os.path.relpath(sys.argv[0])
 
 
 def _force() -> None:

@@ -27,6 +27,7 @@ from ecap.local.runtime import Runtime, Server
 from ecap.local.servers import Plan, plan, running
 from ecap.local.state import StateDir, open_state
 from ecap.local.together import together
+from ecap.local.welcome import register_demo_customer
 
 SERVICES: tuple[str, ...] = get_args(ServiceName)
 _POLL_S = 0.1
@@ -79,6 +80,8 @@ async def up(
         actors = _actors_ready(apps, screen)
         await together({"actors": actors, "services": _services_ready(apps, services, screen)})
         await _front_door_ready(found, services)
+        if "auth" in services:
+            await register_demo_customer(found, Credentials(state).demo_password.read_text())
         found = msgspec.structs.replace(found, ready_s=round(time.perf_counter() - begin, 2))
         runtime.write(state, found)
         await stack.enter_async_context(
