@@ -24,7 +24,7 @@ from ecap.actors.supervisor import Spec, Supervisor, Watch
 from ecap.clients.postgres import Pool
 from ecap.config import load
 from ecap.config.settings import Settings
-from ecap.errors import DeadlineExceeded, EcapError, Unavailable
+from ecap.errors import DeadlineExceeded, EcapError, NotFound, Unavailable
 from ecap.mesh import CallPolicy, MeshClient, Transport, Unreached
 
 NAMESPACE = "ecap"
@@ -95,6 +95,12 @@ class _SupervisorHost:
         await self._supervisor.ready()
 
     async def status(self) -> dict[str, dict[str, Any]]:
+        return self._supervisor.status()
+
+    async def call(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
+        """As the other actors are asked; the gateway wants to know who is well."""
+        if method != "status":
+            return _Raised(NotFound(f"the supervisor does not know {method}"))
         return self._supervisor.status()
 
     async def stop(self) -> None:
