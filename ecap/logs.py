@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import msgspec
 
@@ -104,18 +104,26 @@ def write_lines(name: str, lines: Iterable[tuple[float, str, Mapping[str, Any]]]
     root = logging.getLogger("ecap")
     if not logger.isEnabledFor(logging.INFO) or not root.handlers:
         return
-    formatter = root.handlers[0].formatter
+    handler = root.handlers[0]
+    formatter = handler.formatter
+    assert isinstance(handler, logging.StreamHandler)
     assert isinstance(formatter, JsonFormatter | TerminalFormatter)
-    sys.stdout.write("".join(formatter.line(at, name, text, fields) for at, text, fields in lines))
-    sys.stdout.flush()
+    handler.stream.write(
+        "".join(formatter.line(at, name, text, fields) for at, text, fields in lines)
+    )
+    handler.flush()
 
 
 def setup(
-    *, service: str, level: str = "INFO", style: Literal["auto", "json", "terminal"] = "auto"
+    *,
+    service: str,
+    level: str = "INFO",
+    style: Literal["auto", "json", "terminal"] = "auto",
+    stream: TextIO | None = None,
 ) -> None:
-    """Route the `ecap` loggers of this process to stdout, once; later calls adjust."""
-    handler = logging.StreamHandler(sys.stdout)
-    terminal = style == "terminal" or (style == "auto" and sys.stdout.isatty())
+    """Route the `ecap` loggers of this process to `stream` (stdout), once; later calls adjust."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    terminal = style == "terminal" or (style == "auto" and handler.stream.isatty())
     handler.setFormatter(
         TerminalFormatter(service=service) if terminal else JsonFormatter(service=service)
     )

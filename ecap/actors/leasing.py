@@ -161,8 +161,10 @@ class LeasedLimiter:
             held.used = 0
             if granted:
                 held.expires_s = now_s + self._lease_s
-            else:
-                held.denied_until_s = now_s + retry_after_s
+            short = len(held.waiters) - held.tokens
+            if short > 0:
+                # Who finds nothing is refused; waiting for refills would hide the limit.
+                held.denied_until_s = now_s + max(retry_after_s, short / held.rate)
         for held in asked:
             held.asked = False
             waiters, held.waiters = held.waiters, []

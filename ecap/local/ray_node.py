@@ -106,6 +106,8 @@ class RayNode:
             "RAY_AUTH_TOKEN_PATH": str(self._token_file),
             "RAY_ADDRESS": self.address,
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Ray's 15 is meant for batch work beside people; these processes are the product.
+            "RAY_worker_niceness": "0",
             # Ray's word for "this machine only": nodes and workers bind loopback alone.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "ecap.local.worker.stay_on_loopback",

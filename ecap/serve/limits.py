@@ -77,6 +77,7 @@ class ClientAddress:
         return address
 
 
+@lru_cache(maxsize=4096)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -109,7 +110,13 @@ def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | N
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[EdgeParts]:
-        logs.setup(service=api.service, level=settings.log.level, style=settings.log.style)
+        logs.setup(
+            service=api.service,
+            level=settings.log.level,
+            style=settings.log.style,
+            # Serve's stand-in for stdout looks for each line's caller: a tenth of a replica.
+            stream=sys.__stdout__,
+        )
         spans.setup(
             settings.telemetry.otlp_endpoint,
             service=api.service,
