@@ -66,8 +66,8 @@ class Decisions:
 
 
 def _decided(row: Record) -> Decided:
-    return Decided.model_construct(**dict(row))
+    return Decided.model_construct(**{**dict(row), "reasons": tuple(row["reasons"])})
 
 
 def _alert(row: Record) -> Alert:
-    return Alert.model_construct(**dict(row))
+    return Alert.model_construct(**{**dict(row), "reasons": tuple(row["reasons"])})
