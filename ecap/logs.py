@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import msgspec
 
@@ -115,15 +115,11 @@ def write_lines(name: str, lines: Iterable[tuple[float, str, Mapping[str, Any]]]
 
 
 def setup(
-    *,
-    service: str,
-    level: str = "INFO",
-    style: Literal["auto", "json", "terminal"] = "auto",
-    stream: TextIO | None = None,
+    *, service: str, level: str = "INFO", style: Literal["auto", "json", "terminal"] = "auto"
 ) -> None:
-    """Route the `ecap` loggers of this process to `stream` (stdout), once; later calls adjust."""
-    handler = logging.StreamHandler(stream or sys.stdout)
-    terminal = style == "terminal" or (style == "auto" and handler.stream.isatty())
+    """Route the `ecap` loggers of this process to stdout, once; later calls adjust."""
+    handler = logging.StreamHandler(sys.stdout)
+    terminal = style == "terminal" or (style == "auto" and sys.stdout.isatty())
     handler.setFormatter(
         TerminalFormatter(service=service) if terminal else JsonFormatter(service=service)
     )

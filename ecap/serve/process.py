@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -110,13 +109,7 @@ def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | N
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[EdgeParts]:
-        logs.setup(
-            service=api.service,
-            level=settings.log.level,
-            style=settings.log.style,
-            # Serve's stand-in for stdout looks for each line's caller: a tenth of a replica.
-            stream=sys.__stdout__,
-        )
+        logs.setup(service=api.service, level=settings.log.level, style=settings.log.style)
         spans.setup(
             settings.telemetry.otlp_endpoint,
             service=api.service,
