@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
-from conftest import serving
+from serving import serving
 
 from ecap.config import Settings
 from ecap.serve.asgi import Edge

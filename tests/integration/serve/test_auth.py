@@ -10,8 +10,8 @@ from uuid import UUID
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from conftest import bearer
 from front_door import claims_of, front_door
+from serving import bearer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

@@ -6,9 +6,9 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import bearer
 from cryptography.fernet import Fernet, MultiFernet
 from front_door import claims_of, front_door
+from serving import bearer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

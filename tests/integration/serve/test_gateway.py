@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import bearer
 from front_door import front_door
+from serving import bearer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import httpx
 import pytest
-from conftest import bearer
 from front_door import front_door
+from serving import bearer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
