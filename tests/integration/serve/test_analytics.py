@@ -327,8 +327,8 @@ async def test_a_replica_takes_only_so_many_and_forgets_who_left(
             refused = await client.get(URL + "/live", headers=analyst)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         async with asyncio.timeout(5):
-            while (await client.head(URL + "/live", headers=analyst)).status_code != 200:
-                await asyncio.sleep(0.01)  # noqa: ASYNC110  the server tells nobody
+            while (await client.head(URL + "/live", headers=analyst)).status_code != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         async with listening(client, analyst) as listener:
             with pytest.raises(EOFError):
                 await listener.to_the_end()
