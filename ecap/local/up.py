@@ -31,6 +31,7 @@ from ecap.local.welcome import register_demo_customer
 
 SERVICES: tuple[str, ...] = get_args(ServiceName)
 _POLL_S = 0.1
+_STATES_POLL_S = 0.4  # Serve works for its answer
 _SERVICES_READY_S = 120.0
 _FRONT_DOOR_READY_S = 30.0
 
@@ -154,7 +155,7 @@ async def _services_ready(apps: Any, services: tuple[str, ...], screen: Screen) 
         if time.perf_counter() - clock > _SERVICES_READY_S:
             raise Unavailable(f"not running after {_SERVICES_READY_S:.0f} s: {sorted(waiting)}")
         screen.waiting("services: " + ", ".join(sorted(waiting)))
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(_STATES_POLL_S)
 
 
 async def _front_door_ready(found: Runtime, services: tuple[str, ...]) -> None:
