@@ -28,6 +28,7 @@ from ecap.local.servers import Plan, plan, running
 from ecap.local.state import StateDir, open_state
 from ecap.local.together import together
 from ecap.local.welcome import register_demo_customer
+from ecap.serve.catalog.seed import seed
 
 SERVICES: tuple[str, ...] = get_args(ServiceName)
 _POLL_S = 0.1
@@ -123,7 +124,11 @@ async def _schema_and_serve(settings: Settings, found: Runtime, apps: Any, scree
         clock = time.perf_counter()
         async with open_pool(settings.postgres, service="migrate") as pool:
             applied = await migrate(pool)
+            # A shop of one's own is filled by its owner.
+            added = await seed(pool) if settings.environment == "development" else 0
         detail = f"{len(applied)} migrations" if applied else "up to date"
+        if added:
+            detail += f", {added} products"
         screen.ready("schema", detail, time.perf_counter() - clock)
 
     async def front() -> None:
