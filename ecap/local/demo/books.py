@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +33,14 @@ class Notice:
     entry: Entry
     """`mark` is the kind."""
     status: str
+
+
+@dataclass(frozen=True, order=True)
+class Slot:
+    """Where the relay put an event of transactions."""
+
+    partition: int
+    pos: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,11 @@ class Books:
 
     async def decisions(self, users: Iterable[UUID]) -> list[Entry]:
         return await self._decided("decisions", users)
+
+    async def unscored(self, users: Iterable[UUID]) -> set[UUID]:
+        """Orders that went to review because no shard answered in time."""
+        rows = await self._pool.fetch(_SQL["unscored"], list(users))
+        return {row["transaction_id"] for row in rows}
 
     async def alerts(self, users: Iterable[UUID]) -> list[Entry]:
         return await self._decided("alerts", users)
@@ -107,6 +120,12 @@ class Books:
                     for row in await conn.fetch(_SQL["positions"], ANALYTICS)
                 },
             )
+
+    async def outbox(self, slots: Sequence[Slot]) -> dict[Slot, bytes]:
+        rows = await self._pool.fetch(
+            _SQL["outbox"], [slot.partition for slot in slots], [slot.pos for slot in slots]
+        )
+        return {Slot(row["partition"], row["pos"]): row["body"] for row in rows}
 
     # ---- how far the streams are
 

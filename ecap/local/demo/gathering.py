@@ -101,14 +101,18 @@ async def gather(
     """Raises Unavailable."""
     after = await books.analytics(beginning.analytics.since)
     reading = await topic.read(kafka, beginning.offsets)
-    if reading.missing(next_positions(beginning.analytics), next_positions(after)):
-        # The broker was replaced meanwhile and numbers its records anew.
+    span = next_positions(beginning.analytics), next_positions(after)
+    if reading.missing(*span):
+        # A broker that lost its data numbers its records anew, and is only sent again
+        # what some stream still needs; the rest is where it came from.
         reading = await topic.read(kafka, {})
+        reading.refind(await books.outbox(reading.missing(*span)))
     return Evidence(
         orders=await books.orders(users),
         categories=await books.categories(users),
         reading=reading,
         decisions=await books.decisions(users),
+        unscored=frozenset(await books.unscored(users)),
         alerts=await books.alerts(users),
         notices=await books.notices(users),
         profiles=frozenset(await books.profiles(users)),

@@ -23,6 +23,8 @@ class Outcome:
     rows: Sequence[Row]
     ledger: Ledger
     meter: Meter
+    unscored: int
+    """Orders in review because the fraud shard did not answer in time."""
     limited: int
     """Times a shopper was told 429 and waited."""
 
@@ -60,6 +62,7 @@ class Outcome:
             },
             "statuses": {str(k): v for k, v in sorted(self.meter.statuses.items())},
             "decisions": dict(self.ledger.decisions),
+            "unscored": self.unscored,
             "refused": dict(self.ledger.refused),
             "waited": {**self.ledger.waited, "rate limited": self.limited},
             "planted": {kind: asdict(found) for kind, found in self.caught.items()},

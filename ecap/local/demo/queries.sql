@@ -12,6 +12,10 @@ GROUP BY l.category
 -- name: decisions
 SELECT transaction_id, amount, decision FROM fraud.decisions WHERE user_id = ANY($1)
 
+-- name: unscored
+-- Orders that went to review because no shard answered in time.
+SELECT transaction_id FROM fraud.decisions WHERE user_id = ANY($1) AND NOT scored_live
+
 -- name: alerts
 SELECT transaction_id, amount, decision FROM fraud.alerts WHERE user_id = ANY($1)
 
@@ -55,3 +59,10 @@ GROUP BY p.pipeline
 -- name: undelivered
 SELECT count(*) FROM notifications.deliveries
 WHERE user_id = ANY($1) AND status IN ('pending', 'sending')
+
+-- name: outbox
+-- Events by the position the relay gave them, whether the broker still has them or not.
+SELECT partition, pos, body
+FROM orders.outbox
+JOIN unnest($1::int[], $2::bigint[]) AS wanted(partition, pos) USING (partition, pos)
+WHERE topic = 'transactions'

@@ -31,6 +31,8 @@ class Evidence:
     categories: Mapping[str, tuple[int, int]]
     reading: Reading
     decisions: Sequence[Entry]
+    unscored: frozenset[UUID]
+    """Orders that went to review because no shard answered in time."""
     alerts: Sequence[Entry]
     notices: Sequence[Notice]
     profiles: frozenset[UUID]
@@ -48,7 +50,7 @@ def reconcile(ledger: Ledger, found: Evidence) -> list[Row]:
     share_ = share(found.before, found.after, _between(found), users=frozenset(ledger.users))
     return [
         _accepted(ledger, told),
-        compare("rows in orders", "SQL orders.orders", told, found.orders),
+        compare("orders stored", "SQL orders.orders", told, found.orders),
         _events(told, placed, found),
         compare("decisions", "SQL fraud.decisions", told, found.decisions),
         _alerts(told, found),
@@ -86,8 +88,7 @@ def _accepted(ledger: Ledger, told: Mapping[UUID, Entry]) -> Row:
     if by_lines != total:
         faults.append(f"their lines add up to {money(by_lines)}")
     faults += named("never answered", ledger.unsettled - told.keys())
-    note = f"{ledger.repeats} repeated with the same key, same answer" if ledger.repeats else ""
-    return Row("orders accepted", "HTTP 201 answers", len(told), total, tuple(faults), note)
+    return Row("orders accepted", "HTTP 201 answers", len(told), total, tuple(faults))
 
 
 def _events(told: Mapping[UUID, Entry], placed: Sequence[Event], found: Evidence) -> Row:
@@ -96,13 +97,12 @@ def _events(told: Mapping[UUID, Entry], placed: Sequence[Event], found: Evidence
         for p in (event.payload for event in placed)
         if isinstance(p, OrderPlaced)
     ]
-    note = f"{found.reading.repeated} records came twice" if found.reading.repeated else ""
-    row = compare("order.placed events", _TOPIC, told, entries, note)
+    row = compare("order.placed", _TOPIC, told, entries, _carried(found.reading))
     times = Counter(event.id for event in placed)
     faults = [*row.faults, *named("event ids used twice", [i for i, n in times.items() if n > 1])]
     gone = found.reading.missing(next_positions(found.before), next_positions(found.after))
     if gone:
-        faults.append(f"{len(gone)} positions are not in the topic, the first is {gone[0]}")
+        faults.append(f"{len(gone)} positions are nowhere, the first is {gone[0]}")
     lines = sum(
         line.quantity * line.unit_price_minor
         for event in placed
@@ -111,12 +111,23 @@ def _events(told: Mapping[UUID, Entry], placed: Sequence[Event], found: Evidence
     )
     if lines != row.amount_minor:
         faults.append(f"their lines add up to {money(lines)}")
-    return Row(row.stage, row.source, row.count, row.amount_minor, tuple(faults), note)
+    return Row(row.stage, row.source, row.count, row.amount_minor, tuple(faults), row.note)
+
+
+def _carried(reading: Reading) -> str:
+    notes = []
+    if reading.repeated:
+        notes.append(f"{reading.repeated} records came again under their position")
+    if reading.refound:
+        notes.append(f"{reading.refound} events the broker has lost were read from orders.outbox")
+    if reading.unreadable:
+        notes.append(f"{reading.unreadable} records of others are no events")
+    return "; ".join(notes)
 
 
 def _alerts(told: Mapping[UUID, Entry], found: Evidence) -> Row:
     expected = {id_: entry for id_, entry in told.items() if entry.mark != "approve"}
-    return compare("alerts: review or deny", "SQL fraud.alerts", expected, found.alerts)
+    return compare("alerts", "SQL fraud.alerts", expected, found.alerts)
 
 
 def _notices(told: Mapping[UUID, Entry], own: Sequence[Event], found: Evidence) -> Iterable[Row]:
@@ -136,7 +147,7 @@ def _counted(told: Mapping[UUID, Entry], part: Share) -> Row:
     total = sum(entry.amount_minor for entry in told.values())
     return compare_sums(
         "orders by minute",
-        "SQL analytics.orders_minute",
+        "SQL Δ analytics.orders_minute",
         (len(told), total),
         part.orders,
         note=_others(part),
@@ -146,12 +157,12 @@ def _counted(told: Mapping[UUID, Entry], part: Share) -> Row:
 
 def _others(part: Share) -> str:
     if not part.others:
-        return "difference over the run"
-    return f"difference over the run, less {part.others} orders of others"
+        return "the difference over the run"
+    return f"the difference over the run, without {part.others} orders of others"
 
 
 def _revenue(ledger: Ledger, part: Share, found: Evidence) -> Iterable[Row]:
-    source = "SQL analytics.revenue_minute"
+    source = "SQL Δ analytics.revenue_minute"
     ours, theirs, rows = ledger.by_category, part.by_category, found.categories
     yield compare_sums(
         "revenue",
@@ -187,10 +198,10 @@ def _changes(ledger: Ledger, own: Sequence[Event], found: Evidence, part: Share)
         for event in own
         if isinstance(event.payload, OrderCancelled)
     ]
-    yield compare("order.cancelled events", _TOPIC, cancelled, events)
+    yield compare("order.cancelled", _TOPIC, cancelled, events)
     yield compare_sums(
-        "cancelled, by minute",
-        "SQL analytics.orders_minute",
+        "cancelled",
+        "SQL Δ analytics.orders_minute",
         (len(cancelled), sum(entry.amount_minor for entry in cancelled.values())),
         part.by_outcome.get("cancelled", (0, 0)),
         note=_others(part),

@@ -24,10 +24,12 @@ _NAMES = {
 def report(outcome: Outcome, console: Console) -> None:
     console.print(_table(outcome))
     console.print()
-    for line in _notes(outcome):
-        console.print(line, highlight=False, markup=False)
-    for name, text in _summary(outcome):
-        console.print(Text.assemble((f"{name:<15}", "bold"), text), soft_wrap=False)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column()
+    for name, text in _facts(outcome):
+        facts.add_row(name, Text(text))
+    console.print(facts)
     console.print()
     console.print(_verdict(outcome))
     for row in outcome.rows:
@@ -60,37 +62,33 @@ def _amount(row: Row) -> str:
     return "" if row.amount_minor is None else money(row.amount_minor)
 
 
-def _notes(outcome: Outcome) -> Iterator[str]:
-    notes: dict[str, list[str]] = {}
-    for row in outcome.rows:
-        if row.note:
-            notes.setdefault(row.note, []).append(row.source)
-    for note, sources in notes.items():
-        yield f"{', '.join(dict.fromkeys(sources))}: {note}"
-    if notes:
-        yield ""
-
-
-def _summary(outcome: Outcome) -> Iterator[tuple[str, str]]:
+def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     ledger, took_s = outcome.ledger, outcome.took_s
     rate = len(ledger.placed) / max(took_s, 0.001)
     yield (
         "Sent",
-        f"{ledger.sent} orders of {outcome.planned} planned by {len(ledger.users)} people"
-        f" in {took_s:.0f} s: {rate:.1f} accepted a second",
+        f"{ledger.sent} of {outcome.planned} orders by {len(ledger.users)} people"
+        f" in {took_s:.0f} s, {rate:.1f} accepted a second,\n"
+        f"{ledger.repeats} sent again with the same key got the same answer",
     )
     orders, requests = in_ms(outcome.meter.orders.all_s), in_ms(outcome.meter.requests.all_s)
     yield (
         "Latency",
-        f"orders {_pair(orders)}; all {len(outcome.meter.requests.all_s)} requests"
-        f" {_pair(requests)}",
+        f"orders {_pair(orders)}\n"
+        f"all {len(outcome.meter.requests.all_s)} requests {_pair(requests)}",
     )
     yield "Refused", _counts(ledger.refused) or "nothing"
     waited = dict(ledger.waited) | ({"rate limited": outcome.limited} if outcome.limited else {})
     if waited:
         yield "Asked again", _counts(waited)
-    yield "Planted fraud", "; ".join(_caught(outcome)) or "none: too few people"
+    yield "Planted fraud", "\n".join(_caught(outcome)) or "none: too few people"
     yield "Honest people", _troubled(outcome.troubled)
+    if outcome.unscored:
+        yield "Not scored", f"{outcome.unscored} orders in review: no fraud shard answered in time"
+    for name, mark in (("Kafka", "Kafka"), ("SQL Δ", "Δ")):
+        notes = {row.note for row in outcome.rows if row.note and mark in row.source}
+        if notes:
+            yield name, "; ".join(sorted(notes))
 
 
 def _caught(outcome: Outcome) -> Iterator[str]:
@@ -108,7 +106,7 @@ def _troubled(found: Caught) -> str:
     share = found.people_caught / found.people
     return (
         f"{found.people_caught} of {found.people} troubled ({share:.1%}):"
-        f" {found.orders_caught} of {found.orders} orders went to review or were denied"
+        f" {found.orders_caught} of {found.orders} orders in review or denied"
     )
 
 

@@ -101,7 +101,7 @@ def _rows(now: View) -> Iterator[tuple[str, str]]:
         f"{now.per_second:.1f}/s   {now.accepted} accepted of {now.sent} sent"
         f"   {now.repeats} repeats",
     )
-    yield "Latency", f"orders {_pair(now.orders_ms)}   all requests {_pair(now.requests_ms)}"
+    yield "Last 10 s", f"orders {_pair(now.orders_ms)}   all requests {_pair(now.requests_ms)}"
     decided = {name: now.decisions.get(name, 0) for name in ("approve", "review", "deny")}
     yield "Decisions", _counts(decided)
     yield "Alerts", _number(seen.alerts)

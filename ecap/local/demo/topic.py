@@ -16,26 +16,22 @@ from ecap.clients.kafka import (
 from ecap.config.settings import Kafka
 from ecap.domain.events import TOPICS, Event, EventError, decode
 from ecap.errors import Unavailable
+from ecap.local.demo.books import Slot
 
 TOPIC = "transactions"
 _QUIET_S = 30.0
 _AT_ONCE = 2000
 
 
-@dataclass(frozen=True)
-class Slot:
-    partition: int
-    pos: int
-
-
 @dataclass
 class Reading:
     """Events by the position the relay gave them. `repeated` counts records sent again
-    under a position already seen, which is the relay's right; `unreadable` are no
-    events or have no position."""
+    under a position already seen, which is the relay's right; `refound` events the broker
+    has lost after every stream had them; `unreadable` are no events or have no position."""
 
     events: dict[Slot, Event] = field(default_factory=dict)
     repeated: int = 0
+    refound: int = 0
     unreadable: int = 0
 
     def add(self, record: ConsumerRecord) -> None:
@@ -51,6 +47,11 @@ class Reading:
             self.events[slot] = decode(record.value)
         except EventError:
             self.unreadable += 1
+
+    def refind(self, bodies: Mapping[Slot, bytes]) -> None:
+        for slot, body in bodies.items():
+            self.refound += 1
+            self.events[slot] = decode(body)
 
     def missing(self, begin: Mapping[int, int], end: Mapping[int, int]) -> list[Slot]:
         """Positions from begin to end that were not read."""

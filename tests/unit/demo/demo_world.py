@@ -17,12 +17,12 @@ from ecap.domain.events import (
 )
 from ecap.domain.revenue import Totals
 from ecap.domain.windows import micros, moment
-from ecap.local.demo.books import Analytics, Entry, Notice, Position
+from ecap.local.demo.books import Analytics, Entry, Notice, Position, Slot
 from ecap.local.demo.ledger import Accepted, Ledger
 from ecap.local.demo.people import PLACES, Person
 from ecap.local.demo.reconcile import Evidence
 from ecap.local.demo.shelf import Goods, Shelf
-from ecap.local.demo.topic import Reading, Slot
+from ecap.local.demo.topic import Reading
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KINDS = {"approve": "order_approved", "review": "order_placed", "deny": "order_denied"}
@@ -123,6 +123,7 @@ class World:
             categories=self.ledger.by_category,
             reading=reading,
             decisions=decided,
+            unscored=frozenset(),
             alerts=[entry for entry in decided if entry.mark != "approve"],
             notices=[
                 Notice(e.id, replace(entry, mark=KINDS[entry.mark]), "delivered")

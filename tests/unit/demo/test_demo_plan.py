@@ -58,7 +58,7 @@ def test_orders_come_evenly() -> None:
     rate=st.floats(0.1, 10),
     shoppers=st.none() | st.integers(1, 300),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_plan_can_be_followed(
     seed: int, seconds: float, rate: float, shoppers: int | None
 ) -> None:
