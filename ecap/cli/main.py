@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": ("ecap.cli.doctor", "Look for what would go wrong, and say what to do."),
     "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
     "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
+    "openapi": ("ecap.cli.openapi", "The OpenAPI document of all services."),
     "migrate": ("ecap.cli.migrate", "Bring the database to the newest schema."),
 }
 
