@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from ecap.actors.limits import LimitLedger
-from ecap.actors.pipeline import Pipeline
 from ecap.actors.relay import OutboxRelay
 from ecap.actors.shard import Shard
 from ecap.config.settings import Settings
@@ -17,7 +16,8 @@ RELAY = "relay"
 LIMITS = "limits"
 SHARED = "streams-0"
 
-# By name, because pipelines are above this layer.
+# By name, because pipelines are above this layer. `build(settings)` answers the pipeline,
+# `workers(settings, pool)`, where there is one, what has to run beside it.
 _PIPELINE = "ecap.pipelines.stream.{}.pipeline"
 
 
@@ -49,7 +49,13 @@ def build(name: str, settings: Settings) -> Actor:
         return OutboxRelay(settings)
     if name == LIMITS:
         return LimitLedger()
-    return Shard(settings, [_pipeline(p, settings) for p in hosted(name, settings)], member=name)
+    modules = [import_module(_PIPELINE.format(p)) for p in hosted(name, settings)]
+    return Shard(
+        settings,
+        [module.build(settings) for module in modules],
+        member=name,
+        workers=[module.workers for module in modules if hasattr(module, "workers")],
+    )
 
 
 def hosted(name: str, settings: Settings) -> Sequence[str]:
@@ -60,8 +66,3 @@ def hosted(name: str, settings: Settings) -> Sequence[str]:
     if pipeline in settings.stream.shards and number.isdigit():
         return [pipeline]
     raise Misconfigured(f"no actor is called {name}")
-
-
-def _pipeline(name: str, settings: Settings) -> Pipeline[Any, Any]:
-    found: Pipeline[Any, Any] = import_module(_PIPELINE.format(name)).build(settings)
-    return found

@@ -42,6 +42,7 @@ _OPTIONS: dict[str, Any] = {
 }
 _STOP_S = 12.0
 _STOP_ALL_S = 45.0
+_START_ALL_S = 120.0
 # A worker of Ray starts in two seconds, and Ray itself restarts one that was killed.
 _WATCH = Watch(every_s=2.0, answer_s=5.0, misses=5, stop_s=15.0)
 _LEASE_POLICY = CallPolicy(
@@ -60,25 +61,35 @@ class _Hosted:
     """The body of a Ray actor."""
 
     async def __init__(self, name: str, environ: Mapping[str, str]) -> None:  # type: ignore[misc]
-        settings = load({**os.environ, **environ})
-        logs.setup(service=name, level=settings.log.level, style=settings.log.style)
-        self._actor = hosting.build(name, settings)
-        await self._actor.start()
+        self._refused: EcapError | None = None
+        try:
+            settings = load({**os.environ, **environ})
+            logs.setup(service=name, level=settings.log.level, style=settings.log.style)
+            self._actor = hosting.build(name, settings)
+            await self._actor.start()
+        except EcapError as exc:
+            # Raised from here, Ray would turn it into a text about a dead actor.
+            self._refused = exc
 
-    async def ready(self) -> int:
-        return os.getpid()
+    async def ready(self) -> _Raised | None:
+        return _Raised(self._refused) if self._refused else None
 
     async def health(self) -> Mapping[str, Any]:
+        if self._refused:
+            return {"alive": False, "ok": False, "trouble": str(self._refused)}
         return {**self._actor.health(), "pid": os.getpid()}
 
     async def call(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
+        if self._refused:
+            return _Raised(self._refused)
         try:
             return await self._actor.handle(method, payload, headers)
         except EcapError as exc:
             return _Raised(exc)
 
     async def stop(self) -> None:
-        await self._actor.stop()
+        if not self._refused:
+            await self._actor.stop()
 
 
 class _SupervisorHost:
@@ -91,8 +102,12 @@ class _SupervisorHost:
         self._supervisor = Supervisor(specs, watch=_WATCH)
         await self._supervisor.start()
 
-    async def ready(self) -> None:
-        await self._supervisor.ready()
+    async def ready(self) -> _Raised | None:
+        try:
+            await self._supervisor.ready()
+        except EcapError as exc:
+            return _Raised(exc)
+        return None
 
     async def status(self) -> dict[str, dict[str, Any]]:
         return self._supervisor.status()
@@ -137,12 +152,18 @@ def _find(name: str) -> Any:
         return None
 
 
+def _opened(answer: Any) -> Any:
+    if isinstance(answer, _Raised):
+        raise answer.error
+    return answer
+
+
 def _starter(name: str, environ: Mapping[str, str]) -> Callable[[], Any]:
     async def start() -> _Child:
         handle = _create(_Hosted, name, name, environ)
         ready = False
         try:
-            await handle.ready.remote()
+            _opened(await handle.ready.remote())
             ready = True
         finally:
             if not ready:
@@ -171,10 +192,19 @@ async def ensure_supervisor(environ: Mapping[str, str]) -> None:
     """Start the supervisor, and wait until it has started every actor.
 
     `environ` is laid over the environment of the actors' processes: addresses and
-    secret references, never values of secrets.
+    secret references, never values of secrets. Raises Misconfigured with an actor's
+    reason to refuse, Unavailable when they have not all started in time.
     """
     handle = _create(_SupervisorHost, SUPERVISOR, dict(environ))
-    await handle.ready.remote()
+    try:
+        async with asyncio.timeout(_START_ALL_S):
+            _opened(await handle.ready.remote())
+    except TimeoutError as exc:
+        found = await statuses()
+        waiting = [f"{name} ({x['trouble']})" for name, x in found.items() if x["health"] is None]
+        raise Unavailable(f"actors have not started: {', '.join(waiting)}") from exc
+    except RayError as exc:
+        raise Unavailable(f"the supervisor does not start: {exc}") from exc
 
 
 async def statuses() -> dict[str, dict[str, Any]]:
@@ -237,9 +267,7 @@ class RayActorTransport:
             raise EcapError(f"{self._name}: {method} failed: {exc.cause!r}") from exc
         except RayError as exc:
             raise Unavailable(f"{self._name}: {type(exc).__name__}") from exc
-        if isinstance(answer, _Raised):
-            raise answer.error
-        return answer
+        return _opened(answer)
 
 
 class RayActors:

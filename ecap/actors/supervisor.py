@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from ecap import logs, metrics
 from ecap.actors.backoff import Backoff
 from ecap.actors.clock import Clock, SystemClock
-from ecap.errors import Misconfigured
+from ecap.errors import Fatal, Misconfigured
 
 _log = logs.get("ecap.supervisor")
 
@@ -42,6 +42,8 @@ class Spec:
 class _Kept:
     spec: Spec
     started: asyncio.Event
+    decided: asyncio.Event
+    refused: Fatal | None = None
     child: Child | None = None
     state: str = "waiting"
     restarts: int = 0
@@ -73,7 +75,9 @@ class Supervisor:
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self._kept = {spec.name: _Kept(spec, asyncio.Event()) for spec in _in_order(specs)}
+        self._kept = {
+            spec.name: _Kept(spec, asyncio.Event(), asyncio.Event()) for spec in _in_order(specs)
+        }
         self._watch = watch or Watch()
         self._clock = clock or SystemClock()
         self._rng = rng
@@ -86,9 +90,12 @@ class Supervisor:
                 self._tasks[name] = asyncio.create_task(self._keep(kept), name=f"keep-{name}")
 
     async def ready(self) -> None:
-        """Every child has been started once."""
+        """Every child has been started once. Raises what a child will not start for,
+        such as Misconfigured; other trouble at the start is waited for."""
         for kept in self._kept.values():
-            await kept.started.wait()
+            await kept.decided.wait()
+            if kept.refused:
+                raise kept.refused
 
     async def stop(self) -> None:
         """Children end in the reverse order of their needs, each before the next."""
@@ -139,10 +146,17 @@ class Supervisor:
 
     async def _start(self, kept: _Kept) -> None:
         kept.state = "starting"
-        kept.child = await self._within(kept.spec.start(), self._watch.start_s)
+        try:
+            kept.child = await self._within(kept.spec.start(), self._watch.start_s)
+        except Fatal as exc:
+            kept.refused = exc
+            kept.decided.set()
+            raise
         kept.state = "running"
+        kept.refused = None
         kept.trouble = None
         kept.started.set()
+        kept.decided.set()
         _log.info("actor started", extra={"actor": kept.spec.name})
 
     async def _until_dead(self, kept: _Kept) -> None:

@@ -24,7 +24,7 @@ from ecap.actors.remote import (
 )
 from ecap.domain.ids import new_id
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
-from ecap.errors import NotFound, Retryable
+from ecap.errors import Misconfigured, NotFound, Retryable
 from ecap.mesh import CallPolicy, Unreached
 
 
@@ -45,7 +45,7 @@ def node() -> Iterator[None]:
 
 @asynccontextmanager
 async def supervised(world: World) -> AsyncIterator[None]:
-    await ensure_supervisor(world.environ())
+    await ensure_supervisor(world.environ(ECAP__SMTP__HOST="127.0.0.1"))
     try:
         yield
     finally:
@@ -61,6 +61,14 @@ def question(user: UUID) -> ScoreQuestion:
         card="4242",
         device_id="d",
     )
+
+
+async def test_a_missing_setting_refuses_to_start(node: None, world: World) -> None:
+    try:
+        with pytest.raises(Misconfigured, match=r"smtp\.host"):
+            await ensure_supervisor(world.environ())
+    finally:
+        await stop_all()
 
 
 async def pid_of(name: str) -> int:

@@ -132,6 +132,17 @@ async def test_pauses_grow_to_a_cap_and_shrink_after_a_stable_time() -> None:
         assert supervisor.status()["a"]["state"] == "running"
 
 
+async def test_a_refusal_to_start_is_told_to_who_waits() -> None:
+    world = World()
+
+    async def refuse() -> Child:
+        raise Misconfigured("smtp.host is not set")
+
+    async with world.supervised(world.spec("a"), Spec("b", refuse)) as supervisor:
+        with pytest.raises(Misconfigured, match=r"smtp\.host"):
+            await supervisor.ready()
+
+
 @pytest.mark.parametrize("after", [("b",), ("nobody",)])
 def test_needs_nobody_can_meet_are_refused(after: tuple[str, ...]) -> None:
     world = World()
