@@ -169,7 +169,7 @@ class TestRefusals:
         ("body", "said"),
         [
             (b'{"name": ', "EOF"),
-            (b'{"name": "\\ud800 and more"}', "surrogate"),
+            (b'{"name": "\\ud800 and more"}', "hex escape"),
             (b'{"name": "a\\u0000b"}', "NUL"),
             (b'{"name": "a\x00b"}', "control character"),
             (b'{"name": "\xff"}', "unicode"),
