@@ -82,7 +82,8 @@ def _answer(status: str, answer: Mapping[str, Any]) -> str:
 
 def _type(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
-        return "`" + schema["$ref"].rsplit("/", 1)[1].partition(".")[2] + "`"
+        name: str = schema["$ref"].rsplit("/", 1)[1].partition(".")[2]
+        return f"`{name}`"
     if schema.get("type") == "array":
         return "list of " + _type(schema["items"])
     return str(schema.get("title") or schema.get("type") or "JSON")
