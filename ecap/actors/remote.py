@@ -62,6 +62,7 @@ class _Hosted:
 
     async def __init__(self, name: str, environ: Mapping[str, str]) -> None:  # type: ignore[misc]
         self._refused: EcapError | None = None
+        hosting.tune()
         try:
             settings = load({**os.environ, **environ})
             logs.setup(service=name, level=settings.log.level, style=settings.log.style)
@@ -145,6 +146,11 @@ def _create(body: type, name: str, *args: Any) -> Any:
     return ray.remote(body).options(name=name, **_OPTIONS).remote(*args)
 
 
+def host(name: str, environ: Mapping[str, str]) -> Any:
+    """The actor of this name in a Ray actor; it starts by itself."""
+    return _create(_Hosted, name, name, environ)
+
+
 def _find(name: str) -> Any:
     try:
         return ray.get_actor(name, namespace=NAMESPACE)
@@ -160,7 +166,7 @@ def _opened(answer: Any) -> Any:
 
 def _starter(name: str, environ: Mapping[str, str]) -> Callable[[], Any]:
     async def start() -> _Child:
-        handle = _create(_Hosted, name, name, environ)
+        handle = host(name, environ)
         ready = False
         try:
             _opened(await handle.ready.remote())
