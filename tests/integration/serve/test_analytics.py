@@ -334,6 +334,28 @@ async def test_a_replica_takes_only_so_many_and_forgets_who_left(
                 await listener.to_the_end()
 
 
+async def test_whoever_resumes_gets_what_they_missed_first(
+    clockwork: Clockwork, pool: Pool
+) -> None:
+    now = datetime.now(UTC)
+    store = Analytics(pool)
+    await clockwork.feed((now, order("approve", (TEA, "grocery", 1, 500))))
+    last = await store.revision()
+    # Old enough that a newcomer would not be told.
+    await clockwork.feed(
+        (now - timedelta(days=1), order("approve", (TEA, "grocery", 1, 100))),
+        (now - timedelta(days=2), order("deny", (POT, "kitchen", 1, 200))),
+    )
+    # Nothing polls: what comes can only be the backlog.
+    live = Live(store, max_listeners=5, life_s=0.0)
+    resumed = b"".join([block async for block in live.stream(last, now=now)])
+    assert resumed.count(b"event: ") == 4
+    assert b"5.00" not in resumed
+    fresh = b"".join([block async for block in live.stream(None, now=now)])
+    assert fresh.count(b"event: ") == 2
+    assert b"5.00" in fresh
+
+
 async def test_a_listener_that_does_not_read_is_let_go(clockwork: Clockwork, pool: Pool) -> None:
     live = Live(Analytics(pool), max_listeners=5, life_s=60, poll_s=0.001)
     now = datetime.now(UTC)
