@@ -25,7 +25,7 @@ from ecap.local.demo.screen import Board, Lines
 from ecap.local.runtime import Runtime
 from ecap.local.state import open_state
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _DIFFERENT = 1
 _NOT_COMPARED = 3
@@ -44,8 +44,9 @@ def main(
 ) -> None:
     """Send shoppers through the front door, then compare every stage to the cent.
 
-    Ctrl-C ends the sending early and still compares. Exit code 0: all is equal. 1:
-    something differs; the ids are named. 3: nothing runs, or it could not be compared.
+    Ctrl-C ends the sending early and still compares.
+
+    Exit code 0: all is equal; 1: something differs, with ids; 3: nothing runs.
     """
     wishes = Wishes(seed=seed, seconds=seconds, rate=rate, shoppers=shoppers)
     console = Console()

@@ -10,7 +10,7 @@ from uuid import UUID
 from ecap.local.demo.books import Entry
 from ecap.local.demo.money import money
 
-_NAMED = 5
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,9 @@ def compare_sums(
 
 
 def named(what: str, ids: Iterable[object]) -> list[str]:
-    """A sentence with every id while there are few, else the first ones and how many."""
+    """A sentence for each id; for the first ones, when there are many."""
     ordered = sorted(map(str, ids))
-    if not ordered:
-        return []
-    more = len(ordered) - _NAMED
-    rest = f" and {more} more" if more > 0 else ""
-    return [f"{what}: {', '.join(ordered[:_NAMED])}{rest}"]
+    sentences = [f"{what}: {id_}" for id_ in ordered[:_NAMED]]
+    if len(ordered) > _NAMED:
+        sentences.append(f"{what}: {len(ordered) - _NAMED} more")
+    return sentences

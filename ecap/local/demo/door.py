@@ -43,6 +43,10 @@ class FrontDoor:
         self._closing = closing
         self.limited: Counter[str] = Counter()
 
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
+
     async def ask(
         self,
         method: str,
@@ -74,7 +78,7 @@ class FrontDoor:
             answer = await self._once(
                 method, path, data=data, headers=headers, params=params, timeout_s=timeout_s
             )
-            if answer.status != 429 or self._closing.is_set():
+            if answer.status != 429 or self.closing:
                 return answer
             self.limited[path] += 1
             await self.pause(answer.retry_after_s)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from ecap.domain.events import Decision
-from ecap.local.demo.people import Person
+from ecap.local.demo.people import FRAUDS, Person
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Caught:
-    """`people` of a kind who placed what was planted, and how many of them were stopped
-    or sent to review at least once; the same of their orders."""
+    """`people` who placed such orders, and how many of them the rules stopped or sent to
+    review at least once; the same of the orders."""
 
     people: int
     people_caught: int
@@ -97,27 +97,26 @@ class Caught:
     orders_caught: int
 
 
-def caught(ledger: Ledger) -> dict[str, Caught]:
-    found = {}
-    for kind in ("card_tester", "account_taker", "traveller"):
-        planted = [p for p in ledger.placed.values() if p.planted and p.person.kind == kind]
-        stopped = [p for p in planted if p.answer.decision != "approve"]
-        found[kind] = Caught(
-            len({p.person.number for p in planted}),
-            len({p.person.number for p in stopped}),
-            len(planted),
-            len(stopped),
+def caught(ledger: Ledger, *, unscored: Container[UUID] = ()) -> dict[str, Caught]:
+    """What was planted. A review because nobody scored is no catch."""
+    return {
+        kind: _count(
+            [p for p in ledger.placed.values() if p.planted and p.person.kind == kind], unscored
         )
-    return found
+        for kind in FRAUDS
+    }
 
 
-def troubled(ledger: Ledger) -> Caught:
+def troubled(ledger: Ledger, *, unscored: Container[UUID] = ()) -> Caught:
     """Honest people, and owners before their account was taken: `caught` means wrongly."""
-    honest = [p for p in ledger.placed.values() if not p.planted]
-    stopped = [p for p in honest if p.answer.decision != "approve"]
+    return _count([p for p in ledger.placed.values() if not p.planted], unscored)
+
+
+def _count(orders: list[Placed], unscored: Container[UUID]) -> Caught:
+    stopped = [p for p in orders if p.answer.decision != "approve" and p.answer.id not in unscored]
     return Caught(
-        len({p.person.number for p in honest}),
+        len({p.person.number for p in orders}),
         len({p.person.number for p in stopped}),
-        len(honest),
+        len(orders),
         len(stopped),
     )

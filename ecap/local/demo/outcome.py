@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from uuid import UUID
 
 from ecap.local.demo.comparing import Row
 from ecap.local.demo.latency import Meter
@@ -23,7 +24,7 @@ class Outcome:
     rows: Sequence[Row]
     ledger: Ledger
     meter: Meter
-    unscored: int
+    unscored: frozenset[UUID]
     """Orders in review because the fraud shard did not answer in time."""
     limited: int
     """Times a shopper was told 429 and waited."""
@@ -34,11 +35,11 @@ class Outcome:
 
     @property
     def caught(self) -> Mapping[str, Caught]:
-        return caught(self.ledger)
+        return caught(self.ledger, unscored=self.unscored)
 
     @property
     def troubled(self) -> Caught:
-        return troubled(self.ledger)
+        return troubled(self.ledger, unscored=self.unscored)
 
     def document(self) -> dict[str, Any]:
         """For `--json`. Amounts are in minor units."""
@@ -57,12 +58,12 @@ class Outcome:
                 "cancelled": len(self.ledger.cancelled),
             },
             "latency_ms": {
-                "orders": asdict(in_ms(self.meter.orders.all_s)),
-                "requests": asdict(in_ms(self.meter.requests.all_s)),
+                "orders": _rounded(self.meter.orders.all_s),
+                "requests": _rounded(self.meter.requests.all_s),
             },
             "statuses": {str(k): v for k, v in sorted(self.meter.statuses.items())},
             "decisions": dict(self.ledger.decisions),
-            "unscored": self.unscored,
+            "unscored": len(self.unscored),
             "refused": dict(self.ledger.refused),
             "waited": {**self.ledger.waited, "rate limited": self.limited},
             "planted": {kind: asdict(found) for kind, found in self.caught.items()},
@@ -81,3 +82,10 @@ class Outcome:
                 for row in self.rows
             ],
         }
+
+
+def _rounded(seconds: list[float]) -> dict[str, float | None]:
+    found = in_ms(seconds)
+    return {
+        name: None if value is None else round(value, 1) for name, value in asdict(found).items()
+    }

@@ -8,6 +8,7 @@ from random import Random
 from typing import Literal
 
 Kind = Literal["honest", "card_tester", "account_taker", "traveller"]
+FRAUDS: tuple[Kind, ...] = ("card_tester", "account_taker", "traveller")
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,14 @@ def person(number: int, kind: Kind, rng: Random, *, run: str) -> Person:
     )
 
 
-_SHARES: tuple[tuple[Kind, float], ...] = (
-    ("card_tester", 0.03),
-    ("account_taker", 0.03),
-    ("traveller", 0.02),
-)
+_SHARES: dict[Kind, float] = {"card_tester": 0.03, "account_taker": 0.03, "traveller": 0.02}
 
 
 def cast(people: int) -> list[Kind]:
     """Who is what, by number; few people are all honest."""
     kinds: list[Kind] = []
-    if people >= 2 * len(_SHARES):
-        for kind, share in _SHARES:
-            kinds.extend([kind] * max(1, round(people * share)))
+    if people >= 2 * len(FRAUDS):
+        for kind in FRAUDS:
+            kinds.extend([kind] * max(1, round(people * _SHARES[kind])))
     kinds.extend(["honest"] * (people - len(kinds)))
     return kinds

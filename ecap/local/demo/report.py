@@ -33,12 +33,11 @@ def report(outcome: Outcome, console: Console) -> None:
     console.print()
     console.print(_verdict(outcome))
     for row in outcome.rows:
+        if not row.ok:
+            console.print(Text.assemble(("✗  ", "bold red"), f"{row.stage.strip()}, {row.source}"))
         for fault in row.faults:
             # Ids stay whole, so that they can be copied.
-            console.print(
-                Text.assemble(("  ✗ ", "red"), f"{row.stage.strip()} ({row.source}): {fault}"),
-                soft_wrap=True,
-            )
+            console.print(Text(f"     {fault}"), soft_wrap=True)
 
 
 def _table(outcome: Outcome) -> Table:
@@ -81,10 +80,13 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     waited = dict(ledger.waited) | ({"rate limited": outcome.limited} if outcome.limited else {})
     if waited:
         yield "Asked again", _counts(waited)
-    yield "Planted fraud", "\n".join(_caught(outcome)) or "none: too few people"
+    yield "Planted fraud", "\n".join(_caught(outcome)) or "none was sent"
     yield "Honest people", _troubled(outcome.troubled)
     if outcome.unscored:
-        yield "Not scored", f"{outcome.unscored} orders in review: no fraud shard answered in time"
+        yield (
+            "Not scored",
+            f"{len(outcome.unscored)} orders in review: no fraud shard answered in time",
+        )
     for name, mark in (("Kafka", "Kafka"), ("SQL Δ", "Δ")):
         notes = {row.note for row in outcome.rows if row.note and mark in row.source}
         if notes:

@@ -88,7 +88,7 @@ async def run(
         rows=reconcile(ledger, evidence),
         ledger=ledger,
         meter=meter,
-        unscored=len(evidence.unscored),
+        unscored=evidence.unscored,
         limited=door.limited.total(),
     )
 

@@ -18,6 +18,7 @@ from ecap.local.demo.shelf import total_minor
 from ecap.local.demo.steps import Action, Browse, Cancel, LogIn, Order, Search, View, Visit
 
 _CATALOG = "/api/v1/catalog/products"
+_AUTH = "/api/v1/auth"
 _ORDERS = "/api/v1/orders"
 _EVENTS = "/api/v1/analytics/events"
 _SETTLE_S = 30.0
@@ -35,11 +36,11 @@ class Shopper:
         self._token: str | None = None
         self._ids: dict[int, UUID] = {}
 
-    async def visit(self, closing: asyncio.Event) -> None:
+    async def visit(self) -> None:
         """Until all is done or the run is closing; what was begun is still settled."""
         started = time.monotonic()
         await self._door.pause(self._visit.arrives_s)
-        if closing.is_set() or not await self._register():
+        if not await self._register():
             return
         # Who has to wait for an answer is late from then on, and keeps the distances.
         late_s = 0.0
@@ -47,7 +48,7 @@ class Shopper:
             wait_s = step.at_s + late_s - (time.monotonic() - started)
             late_s += max(0.0, -wait_s)
             await self._door.pause(wait_s)
-            if closing.is_set():
+            if self._door.closing:
                 return
             await self._do(step.action)
 
@@ -98,34 +99,57 @@ class Shopper:
     # ---- identity
 
     async def _register(self) -> bool:
+        """Whether there is an account now, asked for as long as the run goes on."""
         body = {
             "email": self._person.email,
             "password": self._password,
             "display_name": self._person.name,
         }
-        for _ in range(3):
-            answer = await self._ask("POST", "/api/v1/auth/register", body=body)
+        unheard = False
+        while not self._door.closing:
+            answer = await self._ask("POST", f"{_AUTH}/register", body=body)
             if answer is not None and answer.status == 201:
-                self._user = UUID(answer.document["account"]["id"])
-                self._token = answer.document["tokens"]["access_token"]
-                self._ledger.users[self._user] = self._person
+                self._is(answer.document["account"], answer.document["tokens"])
                 return True
+            if answer is not None and answer.status == 409 and unheard:
+                return await self._recognised()
             if answer is not None and answer.status < 500:
                 self._ledger.refused[f"register: {answer.problem}"] += 1
                 return False
-            await self._door.pause(_BACKOFF_S)
-        self._ledger.refused["register: unavailable"] += 1
+            unheard = unheard or answer is None
+            await self._wait(answer, "register")
         return False
+
+    async def _recognised(self) -> bool:
+        """The account was made although nobody heard of it."""
+        await self._log_in()
+        answer = await self._ask("GET", f"{_AUTH}/me", token=self._token)
+        if answer is None or answer.status != 200:
+            return False
+        self._is(answer.document, {"access_token": self._token})
+        return True
+
+    def _is(self, account: Mapping[str, Any], tokens: Mapping[str, Any]) -> None:
+        self._user = UUID(account["id"])
+        self._token = tokens["access_token"]
+        self._ledger.users[self._user] = self._person
 
     async def _log_in(self) -> None:
         body = {"email": self._person.email, "password": self._password}
-        answer = await self._ask("POST", "/api/v1/auth/login", body=body)
-        if answer is None:
-            return
-        if answer.status == 200:
-            self._token = answer.document["access_token"]
-        else:
-            self._ledger.refused[f"log in: {answer.problem}"] += 1
+        while not self._door.closing:
+            answer = await self._ask("POST", f"{_AUTH}/login", body=body)
+            if answer is not None and answer.status == 200:
+                self._token = answer.document["access_token"]
+                return
+            if answer is not None and answer.status < 500:
+                self._ledger.refused[f"log in: {answer.problem}"] += 1
+                return
+            await self._wait(answer, "log in")
+
+    async def _wait(self, answer: Answer | None, what: str) -> None:
+        if answer is not None:
+            self._ledger.waited[f"{what}: {answer.problem}"] += 1
+        await self._door.pause(answer.retry_after_s if answer is not None else _BACKOFF_S)
 
     # ---- orders
 

@@ -33,7 +33,7 @@ async def send(
         closer = group.create_task(_close(closing, seconds + _GRACE_S), name="demo-closer")
         shoppers = [
             group.create_task(
-                Shopper(visit, door, ledger, password=password).visit(closing),
+                Shopper(visit, door, ledger, password=password).visit(),
                 name=f"shopper-{visit.person.number}",
             )
             for visit in visits

@@ -9,7 +9,7 @@ from demo_world import START, World, analytics
 from ecap.domain.events import encode
 from ecap.domain.ids import new_id
 from ecap.local.demo.books import Analytics, Entry, Notice, Position, Slot
-from ecap.local.demo.comparing import Row
+from ecap.local.demo.comparing import Row, named
 from ecap.local.demo.ledger import Accepted
 from ecap.local.demo.reconcile import Evidence, reconcile
 from ecap.local.demo.topic import Reading
@@ -223,3 +223,11 @@ def test_what_the_broker_lost_comes_from_the_outbox(world: World) -> None:
     refound = replace(evidence, reading=reading)
     assert wrong(world, refound) == {}
     assert "1 events the broker has lost" in rows(world, refound)["order.placed"].note
+
+
+def test_of_many_ids_the_first_are_named() -> None:
+    sentences = named("missing", range(100, 125))
+    assert sentences[0] == "missing: 100"
+    assert sentences[-1] == "missing: 15 more"
+    assert len(sentences) == 11
+    assert named("missing", []) == []

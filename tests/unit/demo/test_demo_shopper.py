@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -27,12 +27,14 @@ GOODS = Wanted(shelf().any(Random(1)), 2)
 class Shop:
     """`troubles` are what happens to the next orders instead of an answer, or before it."""
 
-    def __init__(self, *troubles: str) -> None:
+    def __init__(self, *troubles: str, registering: Sequence[str] = ()) -> None:
         self.troubles: Iterator[str] = iter(troubles)
+        self.registering: Iterator[str] = iter(registering)
+        self.registered = False
         self.orders: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.token = "first"
-        self.closing = asyncio.Event()
+        self.closing = False
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(0)
@@ -40,11 +42,11 @@ class Shop:
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         self.asked.append(f"{method} {path}")
         if path.endswith("/register"):
-            return ok(201, account={"id": str(USER)}, tokens={"access_token": "first"})
+            return self._register()
         if path.endswith("/login"):
             return ok(200, access_token=self.token)
         if method == "GET":
-            return ok(200, items=[])
+            return ok(200, items=[], id=str(USER))
         if path.endswith("/events"):
             return ok(202)
         if options["token"] != self.token:
@@ -58,6 +60,19 @@ class Shop:
                 raise Unavailable("gone")
             return problem(*TROUBLES[trouble])
         return self._cancel() if path.endswith("/cancel") else self._place(options)
+
+    def _register(self) -> Answer:
+        trouble = next(self.registering, "")
+        if trouble == "lost before":
+            raise Unavailable("gone")
+        if trouble in TROUBLES:
+            return problem(*TROUBLES[trouble])
+        known, self.registered = self.registered, True
+        if trouble == "lost after":
+            raise Unavailable("gone")
+        if known:
+            return problem(409, "conflict")
+        return ok(201, account={"id": str(USER)}, tokens={"access_token": "first"})
 
     def _place(self, options: Mapping[str, Any]) -> Answer:
         body = options["body"]
@@ -111,7 +126,7 @@ async def shop_with(shop: Shop, *actions: Action, kind: Any = "honest") -> Ledge
     ledger = Ledger()
     visit = Visit(somebody(kind=kind), 0.0, tuple(Step(0.0, action) for action in actions))
     one = shopper.Shopper(visit, shop, ledger, password="secret")  # type: ignore[arg-type]
-    await one.visit(shop.closing)
+    await one.visit()
     return ledger
 
 
@@ -172,6 +187,28 @@ async def test_a_refusal_is_the_last_word(trouble: str) -> None:
     assert not any("cancel" in path for path in shop.asked)
 
 
+@pytest.mark.parametrize("trouble", ["lost before", "lost after", "away"])
+async def test_whoever_is_not_heard_registers_again(trouble: str) -> None:
+    shop = Shop(registering=[trouble])
+    ledger = await shop_with(shop, order())
+    assert set(ledger.users) == {USER}
+    assert len(ledger.placed) == 1
+    assert not ledger.refused
+
+
+async def test_a_taken_address_is_somebody_else() -> None:
+    ledger = await shop_with(Shop(registering=["conflict"]), order())
+    assert not ledger.users
+    assert ledger.refused == {"register: conflict": 1}
+
+
+async def test_a_review_that_nobody_scored_is_no_catch() -> None:
+    ledger = await shop_with(Shop(), order(0, card="stolen", planted=True), kind="traveller")
+    everything = set(ledger.placed)
+    assert caught(ledger)["traveller"].people_caught == 1
+    assert caught(ledger, unscored=everything)["traveller"].people_caught == 0
+
+
 async def test_an_expired_token_is_replaced() -> None:
     shop = Shop()
     shop.token = "second"
@@ -191,7 +228,7 @@ async def test_a_cancellation_is_repeated_until_it_is_answered() -> None:
 
 async def test_closing_begins_nothing_new() -> None:
     shop = Shop()
-    shop.closing.set()
+    shop.closing = True
     assert not (await shop_with(shop, order())).placed
 
 
