@@ -103,6 +103,10 @@ class Postgres:
         if self._child:
             await self._child.stop(timeout_s=30.0)
 
+    async def ended(self) -> str:
+        assert self._child is not None
+        return await self._child.ended()
+
     async def _ready(self, place: Place, child: Child) -> None:
         """What pg_ctl does: the eighth line of postmaster.pid says `ready`."""
         loop = asyncio.get_running_loop()

@@ -74,6 +74,13 @@ class Child:
     async def wait(self) -> int:
         return await self._process.wait()
 
+    async def ended(self) -> str:
+        """Waits for the end, and says how it came."""
+        status = await self._process.wait()
+        if status < 0:
+            return f"was ended by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
     async def stop(self, *, timeout_s: float = 10.0) -> None:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -115,6 +115,8 @@ class RayNode:
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+            # After three times Serve's 5 s it kills a proxy whose imports take long.
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
             "RAY_SERVE_HAPROXY_NBTHREAD": "1",
             # A datagram to a Python actor for each request; the edge has its own metrics.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",

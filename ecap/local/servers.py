@@ -169,6 +169,9 @@ class WithSecrets:
     async def stop(self) -> None:
         await self._bao.stop()
 
+    async def ended(self) -> str:
+        return await self._bao.ended()
+
     def _store(self) -> None:
         operator = vault.log_in(self._bao.settings(OPERATOR_ROLE))
         extra = {}

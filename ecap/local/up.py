@@ -20,6 +20,7 @@ from ecap.config.settings import ServiceName
 from ecap.errors import Unavailable
 from ecap.local import control, runtime
 from ecap.local.credentials import Credentials
+from ecap.local.keeping import kept
 from ecap.local.postgres import Place
 from ecap.local.process import end_leftovers
 from ecap.local.ray_node import RayNode
@@ -89,6 +90,7 @@ async def up(
         await stack.enter_async_context(
             control.serving(node.folder / "control", lambda: _report(apps))
         )
+        await stack.enter_async_context(kept(state, planned.servers, note=screen.note))
         yield found
 
 
