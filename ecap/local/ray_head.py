@@ -64,6 +64,7 @@ def start(
         "max_worker_port": 0,
     }
     params = RayParams(**arguments)
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         return Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
     except Exception as exc:  # Ray raises bare ones here
@@ -84,7 +85,6 @@ def connect(address: str, *, namespace: str, log_path: Path) -> None:
 
     # Ray has no option for it, and each clean end would print an alarming line.
     worker.print_to_stdstream = keep
-    logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(
         address=address,
         namespace=namespace,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import psutil
 
 from ecap.local import control, memory, runtime
 from ecap.local.ray_node import RayNode
-from ecap.local.runtime import Runtime, Server
+from ecap.local.runtime import Server
 from ecap.local.state import StateDir
 
 _REPLICA = re.compile(r"ray::ServeReplica:(?P<app>[\w-]+):")
@@ -47,32 +47,33 @@ async def report(state: StateDir, *, now: float) -> Report:
     if found is None or owner is None:
         return Report(False, str(state.root), None, None, None, (), 0)
     answer = await control.ask(RayNode.folder_of(state) / "control")
-    parts = [*_servers(found, now=now), *_ray(found, answer, now=now)]
-    parts.append(_part("process", "ecap up", [psutil.Process(owner)], now=now))
+    own, *below = memory.tree(owner) or [psutil.Process()]
+    embedded = [server for server in found.servers if server.name != "ray"]
+    trees = {server: memory.tree(server.pid) for server in embedded}
+    rest = set(below).difference(*trees.values())
+    parts = [
+        *(_part("server", s.name, t, now=now, address=_address(s)) for s, t in trees.items()),
+        *_ray(found.server("ray"), rest, answer or {}, now=now),
+        _part("process", "ecap up", [own], now=now),
+    ]
     total = sum(part.memory_bytes for part in parts)
     door = found.front_door if found.ready_s is not None else None
     return Report(True, str(state.root), owner, door, found.ready_s, tuple(parts), total)
 
 
-def _servers(found: Runtime, *, now: float) -> Iterator[Part]:
-    for server in found.servers:
-        if server.name == "ray":
-            continue
-        tree = memory.tree(server.pid)
-        yield _part("server", server.name, tree, now=now, address=_address(server))
-
-
-def _ray(found: Runtime, answer: Any, *, now: float) -> Iterator[Part]:
-    """Everything below the raylet by what it says it is, and the raylet itself."""
-    server = found.server("ray")
-    if server is None:
-        return
-    answer = answer or {}
+def _ray(
+    server: Server | None,
+    below: Iterable[psutil.Process],
+    answer: Mapping[str, Any],
+    *,
+    now: float,
+) -> Iterator[Part]:
+    """Ray's processes by what they say they are, and what should run but does not."""
     states = {app["name"]: app for app in answer.get("services", [])}
     actors = answer.get("actors", {})
     pids = {(a["health"] or {}).get("pid"): name for name, a in actors.items()}
     groups: dict[tuple[str, str], list[psutil.Process]] = {}
-    for process in memory.tree(server.pid):
+    for process in below:
         groups.setdefault(_label(process, pids), []).append(process)
     for (kind, name), processes in sorted(groups.items()):
         known = states.get(name) if kind == "service" else actors.get(name)
@@ -81,7 +82,7 @@ def _ray(found: Runtime, answer: Any, *, now: float) -> Iterator[Part]:
             name,
             processes,
             now=now,
-            address=_address(server) if name == "ray" else "",
+            address=_address(server) if server and name == "ray" else "",
             state=known["state"].lower() if known else "running",
         )
     for kind, expected in (("service", states), ("actor", actors)):
