@@ -26,8 +26,8 @@ class Outcome:
     meter: Meter
     unscored: frozenset[UUID]
     """Orders in review because the fraud shard did not answer in time."""
-    limited: int
-    """Times a shopper was told 429 and waited."""
+    limited: Mapping[str, int]
+    """By path: how often a shopper was told 429 and waited."""
 
     @property
     def ok(self) -> bool:
@@ -65,7 +65,8 @@ class Outcome:
             "decisions": dict(self.ledger.decisions),
             "unscored": len(self.unscored),
             "refused": dict(self.ledger.refused),
-            "waited": {**self.ledger.waited, "rate limited": self.limited},
+            "waited": dict(self.ledger.waited),
+            "rate_limited": dict(self.limited),
             "planted": {kind: asdict(found) for kind, found in self.caught.items()},
             "honest": asdict(self.troubled),
             "reconciliation": [

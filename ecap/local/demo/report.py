@@ -77,7 +77,9 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         f"all {len(outcome.meter.requests.all_s)} requests {_pair(requests)}",
     )
     yield "Refused", _counts(ledger.refused) or "nothing"
-    waited = dict(ledger.waited) | ({"rate limited": outcome.limited} if outcome.limited else {})
+    waited = dict(ledger.waited) | {
+        f"rate limited at {path}": count for path, count in outcome.limited.items()
+    }
     if waited:
         yield "Asked again", _counts(waited)
     yield "Planted fraud", "\n".join(_caught(outcome)) or "none was sent"

@@ -89,7 +89,7 @@ async def run(
         ledger=ledger,
         meter=meter,
         unscored=evidence.unscored,
-        limited=door.limited.total(),
+        limited=door.limited,
     )
 
 
