@@ -104,7 +104,14 @@ async def open_process(
 Opener = Callable[[Process], AbstractAsyncContextManager[S]]
 
 
-def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | None = None) -> Edge:
+def build(
+    api: Api,
+    opener: Opener[S],
+    settings: Settings,
+    *,
+    actors: Actors | None = None,
+    answers_id: bool = True,
+) -> Edge:
     """The ASGI application of a service; its resources live as long as its lifespan."""
 
     @asynccontextmanager
@@ -126,4 +133,10 @@ def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | N
         finally:
             await asyncio.to_thread(spans.shutdown)
 
-    return Edge(health.completed(api), opening, http=settings.http, rate=settings.limits)
+    return Edge(
+        health.completed(api),
+        opening,
+        http=settings.http,
+        rate=settings.limits,
+        answers_id=answers_id,
+    )

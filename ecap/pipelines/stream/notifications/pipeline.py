@@ -126,6 +126,7 @@ def _row(notice: Notice, channel: Channel) -> tuple[object, ...]:
         "units": sum(line.quantity for line in order.lines),
         "occurred_at": event.occurred_at,
         "reason": "" if isinstance(order, OrderPlaced) else _reason(order),
+        "traceparent": event.traceparent,
     }
     return (
         delivery_id(event.id, channel),
