@@ -18,7 +18,7 @@ import psutil
 
 from ecap.config import Settings
 from ecap.local import memory, ports, runtime
-from ecap.local.postgres import INSTALL
+from ecap.local.placement import INSTALL
 from ecap.local.process import leftovers
 from ecap.local.servers import USUAL_PORTS
 from ecap.local.state import StateDir, reachable
@@ -152,7 +152,9 @@ def _folder(state: StateDir) -> Iterator[Finding]:
 def _left_behind(state: StateDir, owner: int | None) -> Finding:
     if owner is not None:
         return Finding("processes", "ok", f"ECAP runs, process {owner}")
-    found = [name for name, _, _ in leftovers(state)] if state.run.exists() else []
+    found = (
+        sorted({n.partition(".")[0] for n, _, _ in leftovers(state)}) if state.run.exists() else []
+    )
     if found:
         return Finding(
             "processes",

@@ -17,8 +17,9 @@ from typing import Any
 
 import psutil
 
+from ecap.local import memory
 from ecap.local.ports import LOOPBACK
-from ecap.local.process import Started
+from ecap.local.process import Started, record
 from ecap.local.state import StateDir
 from ecap.serve import haproxy
 
@@ -84,6 +85,7 @@ class RayNode:
         self._dashboard = dashboard
         self._head: Any = None
         self._node: Any = None
+        self._records: list[Path] = []
 
     @property
     def address(self) -> str:
@@ -153,13 +155,24 @@ class RayNode:
             self._head.connect, self.address, namespace=NAMESPACE, log_path=logs / "driver.log"
         )
         _take_signals_back()
-        return Started(self._head.raylet_pid(self._node), logs)
+        raylet = self._head.raylet_pid(self._node)
+        self._records = await asyncio.to_thread(self._record, raylet)
+        return Started(raylet, logs)
 
     async def stop(self) -> None:
         if self._head and self._node:
             await asyncio.to_thread(self._head.disconnect)
             await asyncio.to_thread(self._head.stop, self._node)
+        for path in self._records:
+            path.unlink(missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def _record(self, raylet: int) -> list[Path]:
+        """Agents outlive a raylet that was killed, and hide whose they are."""
+        return [
+            record(self._state, f"ray.{number}", process.pid, stop_signal=signal.SIGKILL)
+            for number, process in enumerate(memory.tree(raylet))
+        ]
 
     def _prepare(self) -> None:
         logs = self._state.logs / "ray"

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from ecap.config import Settings, vault
+from ecap.config import Settings
 from ecap.config.loading import config_dir
 from ecap.local import credentials as creds
 from ecap.local import ports, ray_node, runtime
@@ -27,7 +27,8 @@ from ecap.local.process import Started, end_leftovers
 from ecap.local.runtime import Runtime, Server
 from ecap.local.state import StateDir, open_state
 from ecap.local.together import together
-from ecap.local.vault import OPERATOR_ROLE, ROLE, OpenBao
+from ecap.local.vault import ROLE, OpenBao
+from ecap.local.vault_secrets import WithSecrets
 
 USUAL_PORTS = {
     "http": 8000,
@@ -149,35 +150,6 @@ def plan(
         environ=env,
     )
     return Plan(state, tuple(servers), planned)
-
-
-class WithSecrets:
-    """OpenBao is ready when the generated secrets are in it."""
-
-    def __init__(self, bao: OpenBao, secrets: Credentials, *, postgres: bool) -> None:
-        self.name = bao.name
-        self.port = bao.port
-        self._bao = bao
-        self._secrets = secrets
-        self._postgres = postgres
-
-    async def start(self) -> Started:
-        child = await self._bao.start()
-        await asyncio.to_thread(self._store)
-        return child
-
-    async def stop(self) -> None:
-        await self._bao.stop()
-
-    async def ended(self) -> str:
-        return await self._bao.ended()
-
-    def _store(self) -> None:
-        operator = vault.log_in(self._bao.settings(OPERATOR_ROLE))
-        extra = {}
-        if self._postgres:
-            extra["ecap/postgres"] = {"password": self._secrets.postgres_password.read_text()}
-        creds.store(operator, extra)
 
 
 def _postgres_environ(port: int, secrets: Credentials, *, embedded_vault: bool) -> dict[str, str]:

@@ -21,7 +21,7 @@ from ecap.errors import Unavailable
 from ecap.local import control, runtime
 from ecap.local.credentials import Credentials
 from ecap.local.keeping import kept
-from ecap.local.postgres import Place
+from ecap.local.placement import Place
 from ecap.local.process import end_leftovers
 from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime, Server
