@@ -164,6 +164,13 @@ class Model:
             found = self.owned.snapshot()
             self.snapshot = (found.pos, found.kafka_offset, found.body)
 
+    def work(self, count: int, runner: asyncio.Runner) -> None:
+        """All goes well for a while."""
+        self.place(count)
+        self.send(count)
+        self.poll(count, runner)
+        self.commit()
+
     def settle(self) -> None:
         owned = self.owned or self.take()
         remedy = owned.cursor.check(
@@ -177,6 +184,7 @@ class Model:
 
 small = st.integers(1, 8)
 actions = st.one_of(
+    st.tuples(st.just("work"), small),
     st.tuples(st.just("place"), small),
     st.tuples(st.just("send"), small),
     st.tuples(st.just("send_unrecorded"), small),
@@ -197,7 +205,7 @@ def test_any_interleaving_applies_each_event_once_in_order(
 ) -> None:
     model = Model()
     for name, *arguments in script:
-        if name == "poll":
+        if name in ("poll", "work"):
             arguments.append(runner)
         getattr(model, name)(*arguments)
     model.place(1)
