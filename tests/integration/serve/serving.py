@@ -24,7 +24,13 @@ async def serving(app: Any) -> AsyncIterator[httpx.AsyncClient]:
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     # Whom to believe about addresses is the edge's own decision.
-    config = uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="on",
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="uvicorn")
     while not server.started and not task.done():  # noqa: ASYNC110  uvicorn sets a flag

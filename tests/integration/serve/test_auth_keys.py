@@ -72,6 +72,12 @@ async def test_replicas_agree_through_every_change(pool: Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM auth.signing_keys") == 3
 
 
+async def test_requests_that_waited_for_the_first_key_use_it_too(pool: Pool) -> None:
+    secret = Fernet.generate_key()
+    first = await keys(pool, secret).signer(NOW)
+    assert await keys(pool, secret).signer(NOW - timedelta(seconds=30)) == first
+
+
 async def test_after_a_long_silence_there_is_a_key_at_once(pool: Pool) -> None:
     ours = keys(pool, Fernet.generate_key())
     await ours.signer(NOW)
