@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from ecap.config import Settings
 from ecap.errors import Misconfigured
 from ecap.local.demo import catalog, gathering
 from ecap.local.demo.books import Books
-from ecap.local.demo.door import open_door
+from ecap.local.demo.door import FrontDoor, open_door
 from ecap.local.demo.gathering import Left
 from ecap.local.demo.latency import Meter
 from ecap.local.demo.ledger import Ledger
@@ -34,63 +35,86 @@ class Screen(Protocol):
     def waiting(self, left: Left) -> None: ...
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """`door` is the shoppers'; what is asked `aside` is not measured."""
+
+    books: Books
+    door: FrontDoor
+    aside: FrontDoor
+    watch: Watch
+    ledger: Ledger
+    meter: Meter
+
+
 async def run(
     settings: Settings, base_url: str, wishes: Wishes, *, screen: Screen, closing: asyncio.Event
 ) -> Outcome:
     """`closing` ends the sending early. Raises Unavailable when nothing could be compared."""
     # Apart from all other runs; its people are new, whatever the seed.
     name = secrets.token_hex(3)
-    ledger, meter = Ledger(), Meter()
-    async with AsyncExitStack() as stack:
-        books = Books(await stack.enter_async_context(open_pool(settings.postgres, service="demo")))
-        door = await stack.enter_async_context(open_door(base_url, meter=meter, closing=closing))
-        # Its requests are no shoppers' and do not count.
-        aside = await stack.enter_async_context(
-            open_door(base_url, meter=Meter(), closing=asyncio.Event())
-        )
-        shelf = await catalog.shelf(aside, currency=settings.orders.currency)
+    async with _opened(settings, base_url, closing) as parts:
+        shelf = await catalog.shelf(parts.aside, currency=settings.orders.currency)
         visits = plan(wishes, shelf, run=name, thresholds=thresholds(settings.fraud))
-        watch = Watch(aside, _login(settings), ledger.users)
-        await watch.log_in()
-        beginning = await gathering.begin(books, settings.kafka, now=datetime.now(UTC))
-        started = time.monotonic()
-
-        def tick() -> None:
-            now = time.monotonic()
-            screen.show(
-                view(
-                    ledger,
-                    meter,
-                    watch.seen,
-                    passed_s=now - started,
-                    seconds=wishes.seconds,
-                    now=now,
-                )
-            )
-
-        async with _watching(watch):
+        await parts.watch.log_in()
+        beginning = await gathering.begin(parts.books, settings.kafka, now=datetime.now(UTC))
+        users = parts.ledger.users
+        async with _watching(parts.watch):
             took_s = await send(
                 visits,
-                door,
-                ledger,
+                parts.door,
+                parts.ledger,
                 password=secrets.token_urlsafe(18),
                 seconds=wishes.seconds,
                 closing=closing,
-                tick=tick,
+                tick=_ticker(parts, wishes, screen),
             )
-            await gathering.drained(books, ledger.users, progress=screen.waiting)
-        evidence = await gathering.gather(books, settings.kafka, frozenset(ledger.users), beginning)
+            await gathering.drained(parts.books, users, progress=screen.waiting)
+        evidence = await gathering.gather(parts.books, settings.kafka, frozenset(users), beginning)
     return Outcome(
         run=name,
         wishes=wishes,
         took_s=took_s,
         planned=sum(len(visit.orders) for visit in visits),
-        rows=reconcile(ledger, evidence),
-        ledger=ledger,
-        meter=meter,
+        rows=reconcile(parts.ledger, evidence),
+        ledger=parts.ledger,
+        meter=parts.meter,
         unscored=evidence.unscored,
-        limited=door.limited,
+        limited=parts.door.limited,
     )
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, base_url: str, closing: asyncio.Event
+) -> AsyncIterator[_Parts]:
+    ledger, meter = Ledger(), Meter()
+    async with (
+        open_pool(settings.postgres, service="demo") as pool,
+        open_door(base_url, meter=meter, closing=closing) as door,
+        open_door(base_url, meter=Meter(), closing=asyncio.Event()) as aside,
+    ):
+        watch = Watch(aside, _login(settings), ledger.users)
+        yield _Parts(Books(pool), door, aside, watch, ledger, meter)
+
+
+def _ticker(parts: _Parts, wishes: Wishes, screen: Screen) -> Callable[[], None]:
+    started = time.monotonic()
+
+    def tick() -> None:
+        now = time.monotonic()
+        screen.show(
+            view(
+                parts.ledger,
+                parts.meter,
+                parts.watch.seen,
+                passed_s=now - started,
+                seconds=wishes.seconds,
+                now=now,
+            )
+        )
+
+    return tick
 
 
 def _login(settings: Settings) -> Login:
@@ -110,3 +134,5 @@ async def _watching(watch: Watch) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()

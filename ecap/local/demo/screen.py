@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -52,6 +53,7 @@ class Board:
     """For people; drawn over and gone when the run is over."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._live = Live(console=console, transient=True, refresh_per_second=4)
         self._left: Left | None = None
         self._last: View | None = None
@@ -65,22 +67,26 @@ class Board:
 
     def show(self, now: View) -> None:
         self._last = now
-        self._live.update(board(now, None))
+        self._live.update(board(now, None, height=self._console.height))
 
     def waiting(self, left: Left) -> None:
         if self._last:
-            self._live.update(board(self._last, left))
+            self._live.update(board(self._last, left, height=self._console.height))
 
 
-def board(now: View, left: Left | None) -> RenderableType:
+def board(now: View, left: Left | None, *, height: int) -> RenderableType:
+    """What does not fit is left out: a taller one could not be wiped away again."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for name, text in _rows(now):
+    rows = list(_rows(now))
+    for name, text in rows:
         table.add_row(name, text)
     parts: list[RenderableType] = [_title(now, left), "", table]
     if now.seen.revenue is not None:
-        parts += ["", _revenue(now.seen.revenue)]
+        # The title, two blank lines, heading and sum, two lines that wrap, the cursor's.
+        room = height - len(rows) - 8
+        parts += ["", _revenue(now.seen.revenue, most=max(0, room))]
     return Group(*parts)
 
 
@@ -101,7 +107,7 @@ def _rows(now: View) -> Iterator[tuple[str, str]]:
         f"{now.per_second:.1f}/s   {now.accepted} accepted of {now.sent} sent"
         f"   {now.repeats} repeats",
     )
-    yield "Last 10 s", f"orders {_pair(now.orders_ms)}   all requests {_pair(now.requests_ms)}"
+    yield "Last 10 s", f"orders {_pair(now.orders_ms)}   requests {_pair(now.requests_ms)}"
     decided = {name: now.decisions.get(name, 0) for name in ("approve", "review", "deny")}
     yield "Decisions", _counts(decided)
     yield "Alerts", _number(seen.alerts)
@@ -112,16 +118,26 @@ def _rows(now: View) -> Iterator[tuple[str, str]]:
         yield "Asked again", _counts(now.waited)
 
 
-def _revenue(revenue: Mapping[datetime, Mapping[str, int]]) -> Table:
+def _revenue(revenue: Mapping[datetime, Mapping[str, int]], *, most: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Revenue by minute", no_wrap=True)
     minutes = sorted(revenue)
     for minute in minutes:
         table.add_column(f"{minute:%H:%M} UTC", justify="right", no_wrap=True)
-    for category in sorted({name for cells in revenue.values() for name in cells}):
+    totals: Counter[str] = Counter()
+    for cells in revenue.values():
+        totals.update(cells)
+    shown = sorted(totals)
+    if len(shown) > most:
+        shown = sorted(name for name, _ in totals.most_common(max(0, most - 1)))
+    for category in shown:
         table.add_row(category, *(_money(revenue[minute].get(category)) for minute in minutes))
-    totals = (money(sum(revenue[minute].values())) for minute in minutes)
-    table.add_row("all", *totals, style="bold")
+    if len(shown) < len(totals):
+        rest = ({k: v for k, v in revenue[m].items() if k not in shown} for m in minutes)
+        hidden = len(totals) - len(shown)
+        table.add_row(f"{hidden} others", *(_money(sum(cells.values())) for cells in rest))
+    sums = (money(sum(revenue[minute].values())) for minute in minutes)
+    table.add_row("all", *sums, style="bold")
     return table
 
 
@@ -147,4 +163,8 @@ def _pair(value: Milliseconds) -> str:
 
 
 def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+    if value is None:
+        return "-"
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"

@@ -12,17 +12,16 @@ from uuid import UUID
 from ecap.domain.ids import order_id
 from ecap.domain.money import to_decimal, to_minor
 from ecap.errors import Unavailable
+from ecap.local.demo.account import BACKOFF_S, Account
 from ecap.local.demo.door import Answer, FrontDoor
 from ecap.local.demo.ledger import Accepted, Ledger
 from ecap.local.demo.shelf import total_minor
 from ecap.local.demo.steps import Action, Browse, Cancel, LogIn, Order, Search, View, Visit
 
 _CATALOG = "/api/v1/catalog/products"
-_AUTH = "/api/v1/auth"
 _ORDERS = "/api/v1/orders"
 _EVENTS = "/api/v1/analytics/events"
 _SETTLE_S = 30.0
-_BACKOFF_S = 0.5
 
 
 class Shopper:
@@ -31,16 +30,14 @@ class Shopper:
         self._person = visit.person
         self._door = door
         self._ledger = ledger
-        self._password = password
-        self._user: UUID | None = None
-        self._token: str | None = None
+        self._account = Account(visit.person, door, ledger, password=password)
         self._ids: dict[int, UUID] = {}
 
     async def visit(self) -> None:
         """Until all is done or the run is closing; what was begun is still settled."""
         started = time.monotonic()
         await self._door.pause(self._visit.arrives_s)
-        if not await self._register():
+        if not await self._account.register():
             return
         # Who has to wait for an answer is late from then on, and keeps the distances.
         late_s = 0.0
@@ -65,29 +62,24 @@ class Shopper:
                 if await self._look(f"{_CATALOG}/{goods.id}") is not None:
                     await self._tell("product.viewed", product_id=goods.id)
             case LogIn():
-                await self._log_in()
+                await self._account.log_in()
             case Order():
                 await self._order(action)
             case Cancel(number):
                 await self._cancel(number)
 
-    async def _ask(self, method: str, path: str, **options: Any) -> Answer | None:
-        """None when nobody answered."""
-        try:
-            return await self._door.ask(method, path, address=self._person.address, **options)
-        except Unavailable:
-            self._ledger.waited["no answer"] += 1
-            return None
-
     async def _look(self, path: str, params: Mapping[str, str] | None = None) -> Answer | None:
-        return self._good(await self._ask("GET", path, params=params), "browsing")
+        return self._good(await self._account.ask("GET", path, params=params), "browsing")
 
     async def _tell(self, kind: str, **facts: Any) -> None:
         """What the shop's page reports of its visitor."""
         session = f"{self._person.run}-{self._person.number}"
         event = {"type": kind, "session_id": session, **facts}
         self._good(
-            await self._ask("POST", _EVENTS, token=self._token, body={"events": [event]}), "events"
+            await self._account.ask(
+                "POST", _EVENTS, token=self._account.token, body={"events": [event]}
+            ),
+            "events",
         )
 
     def _good(self, answer: Answer | None, what: str) -> Answer | None:
@@ -95,61 +87,6 @@ class Shopper:
             self._ledger.refused[f"{what}: {answer.problem}"] += 1
             return None
         return answer
-
-    # ---- identity
-
-    async def _register(self) -> bool:
-        """Whether there is an account now, asked for as long as the run goes on."""
-        body = {
-            "email": self._person.email,
-            "password": self._password,
-            "display_name": self._person.name,
-        }
-        unheard = False
-        while not self._door.closing:
-            answer = await self._ask("POST", f"{_AUTH}/register", body=body)
-            if answer is not None and answer.status == 201:
-                self._is(answer.document["account"], answer.document["tokens"])
-                return True
-            if answer is not None and answer.status == 409 and unheard:
-                return await self._recognised()
-            if answer is not None and answer.status < 500:
-                self._ledger.refused[f"register: {answer.problem}"] += 1
-                return False
-            unheard = unheard or answer is None
-            await self._wait(answer, "register")
-        return False
-
-    async def _recognised(self) -> bool:
-        """The account was made although nobody heard of it."""
-        await self._log_in()
-        answer = await self._ask("GET", f"{_AUTH}/me", token=self._token)
-        if answer is None or answer.status != 200:
-            return False
-        self._is(answer.document, {"access_token": self._token})
-        return True
-
-    def _is(self, account: Mapping[str, Any], tokens: Mapping[str, Any]) -> None:
-        self._user = UUID(account["id"])
-        self._token = tokens["access_token"]
-        self._ledger.users[self._user] = self._person
-
-    async def _log_in(self) -> None:
-        body = {"email": self._person.email, "password": self._password}
-        while not self._door.closing:
-            answer = await self._ask("POST", f"{_AUTH}/login", body=body)
-            if answer is not None and answer.status == 200:
-                self._token = answer.document["access_token"]
-                return
-            if answer is not None and answer.status < 500:
-                self._ledger.refused[f"log in: {answer.problem}"] += 1
-                return
-            await self._wait(answer, "log in")
-
-    async def _wait(self, answer: Answer | None, what: str) -> None:
-        if answer is not None:
-            self._ledger.waited[f"{what}: {answer.problem}"] += 1
-        await self._door.pause(answer.retry_after_s if answer is not None else _BACKOFF_S)
 
     # ---- orders
 
@@ -180,15 +117,15 @@ class Shopper:
                 answer = await self._send(order, key)
             except Unavailable:
                 self._ledger.waited["no answer"] += 1
-                await asyncio.sleep(_BACKOFF_S)
+                await asyncio.sleep(BACKOFF_S)
                 continue
             if answer.status == 401:
-                await self._log_in()
+                await self._account.log_in()
             elif self._judge(answer, order, key):
                 return
             await asyncio.sleep(answer.retry_after_s)
-        assert self._user is not None
-        self._ledger.unsettled.add(order_id(self._user, key))
+        assert self._account.user is not None
+        self._ledger.unsettled.add(order_id(self._account.user, key))
 
     async def _send(self, order: Order, key: str, *, timeout_s: float = 10.0) -> Answer:
         """Raises Unavailable."""
@@ -196,7 +133,7 @@ class Shopper:
             "POST",
             _ORDERS,
             address=self._person.address,
-            token=self._token,
+            token=self._account.token,
             key=key,
             timeout_s=timeout_s,
             body={
@@ -245,10 +182,10 @@ class Shopper:
         order = self._ids.get(number)
         deadline = time.monotonic() + _SETTLE_S
         while order is not None and time.monotonic() < deadline:
-            answer = await self._ask(
+            answer = await self._account.ask(
                 "POST",
                 f"{_ORDERS}/{order}/cancel",
-                token=self._token,
+                token=self._account.token,
                 body={"reason": "changed my mind"},
             )
             if answer is not None and answer.status == 200:
@@ -257,7 +194,7 @@ class Shopper:
             if answer is not None and answer.status < 500 and answer.status != 429:
                 self._ledger.refused[f"cancel: {answer.problem}"] += 1
                 return
-            await asyncio.sleep(_BACKOFF_S)
+            await asyncio.sleep(BACKOFF_S)
 
 
 def accepted_of(document: Mapping[str, Any]) -> Accepted:

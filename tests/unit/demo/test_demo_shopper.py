@@ -132,7 +132,7 @@ async def shop_with(shop: Shop, *actions: Action, kind: Any = "honest") -> Ledge
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shopper, "_BACKOFF_S", 0.0)
+    monkeypatch.setattr(shopper, "BACKOFF_S", 0.0)
 
 
 async def test_a_visit_does_its_steps_in_order() -> None:
