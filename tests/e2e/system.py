@@ -28,6 +28,7 @@ from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime
 from ecap.local.servers import USUAL_PORTS
 from ecap.local.state import StateDir, open_state
+from ecap.local.up import SERVICES
 
 _READY_S = 300.0
 _END_S = 90.0
@@ -115,6 +116,53 @@ class System:
         """The process of a running actor."""
         found = (await self.actors()).get(name, {})
         return (found.get("health") or {}).get("pid") if found.get("state") == "running" else None
+
+    async def pids(self) -> dict[str, int]:
+        """Of every actor and of one replica of each service: who was restarted differs."""
+        found = {}
+        for name, actor in (await self.actors()).items():
+            found[f"actor {name}"] = (actor.get("health") or {}).get("pid")
+        for service in SERVICES:
+            found[f"service {service}"] = min(self.replicas(service), default=0)
+        return found
+
+    async def readiness(self) -> tuple[int, dict[str, Any]]:
+        """0 when nobody answers."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=20.0) as client:
+            try:
+                answer = await client.get("/readyz")
+            except httpx.TransportError as exc:
+                return 0, {"detail": repr(exc)}
+        return answer.status_code, answer.json()
+
+    async def well(self) -> None:
+        """Waits until all is."""
+        last: Any = None
+
+        async def ready() -> bool:
+            nonlocal last
+            last = await self.readiness()
+            return bool(last[1].get("status") == "ready")
+
+        try:
+            await until(ready, within_s=180.0)
+        except AssertionError:
+            raise AssertionError(f"not well again: {last}") from None
+
+    # ---- breaking things
+
+    def kill(self, pid: int, signum: signal.Signals = signal.SIGKILL) -> None:
+        assert psutil.Process(pid) in self.processes()
+        os.kill(pid, signum)
+
+    @contextmanager
+    def unattended(self) -> Iterator[None]:
+        """`ecap up` stands still: what ends meanwhile is not started again."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
 
     # ---- when something failed
 
@@ -210,10 +258,3 @@ async def until(condition: Any, *, within_s: float = 120.0, what: str = "") -> A
             return found
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what or condition}"
         await asyncio.sleep(0.05)
-
-
-async def answers(client: httpx.AsyncClient, path: str) -> httpx.Response | None:
-    try:
-        return await client.get(path)
-    except httpx.TransportError:
-        return None
