@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-from ecap.actors.limits import LimitLedger
+from ecap.actors.limits import LIMITS, LimitLedger
 from ecap.actors.relay import OutboxRelay
 from ecap.actors.shard import Shard
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
 
 RELAY = "relay"
-LIMITS = "limits"
 SHARED = "streams-0"
 
 # By name, because pipelines are above this layer. `build(settings)` answers the pipeline,

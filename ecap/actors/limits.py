@@ -14,6 +14,9 @@ from typing import Any
 
 from ecap.errors import NotFound
 
+# The name of the actor that holds the buckets.
+LIMITS = "limits"
+
 # (key, tokens a second, capacity, tokens wanted) and (tokens granted, wait for the next).
 Request = tuple[str, float, float, int]
 Grant = tuple[int, float]

@@ -9,25 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorDiedError, RayError
 
 from ecap import logs
 from ecap.actors import hosting
-from ecap.actors.asking import ShardClient
-from ecap.actors.directory import Directory
-from ecap.actors.leasing import LeasedLimiter
+from ecap.actors.reach import NAMESPACE, Raised, find, opened
 from ecap.actors.supervisor import Spec, Supervisor, Watch
-from ecap.clients.postgres import Pool
 from ecap.config import load
-from ecap.config.settings import Settings
-from ecap.errors import DeadlineExceeded, EcapError, NotFound, Unavailable
-from ecap.mesh import CallPolicy, MeshClient, Transport, Unreached
+from ecap.errors import EcapError, NotFound, Unavailable
 
-NAMESPACE = "ecap"
 SUPERVISOR = "supervisor"
 
 _log = logs.get("ecap.remote")
@@ -45,16 +38,6 @@ _STOP_ALL_S = 45.0
 _START_ALL_S = 120.0
 # A worker of Ray starts in two seconds, and Ray itself restarts one that was killed.
 _WATCH = Watch(every_s=2.0, answer_s=5.0, misses=5, stop_s=15.0)
-_LEASE_POLICY = CallPolicy(
-    timeout_s=0.25, attempts=1, idempotent=True, max_concurrency=2, max_queue=8
-)
-
-
-@dataclass(frozen=True)
-class _Raised:
-    """An error of ours on its way to the caller; Ray would wrap what is raised."""
-
-    error: EcapError
 
 
 class _Hosted:
@@ -72,8 +55,8 @@ class _Hosted:
             # Raised from here, Ray would turn it into a text about a dead actor.
             self._refused = exc
 
-    async def ready(self) -> _Raised | None:
-        return _Raised(self._refused) if self._refused else None
+    async def ready(self) -> Raised | None:
+        return Raised(self._refused) if self._refused else None
 
     async def health(self) -> Mapping[str, Any]:
         if self._refused:
@@ -82,11 +65,11 @@ class _Hosted:
 
     async def call(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
         if self._refused:
-            return _Raised(self._refused)
+            return Raised(self._refused)
         try:
             return await self._actor.handle(method, payload, headers)
         except EcapError as exc:
-            return _Raised(exc)
+            return Raised(exc)
 
     async def stop(self) -> None:
         if not self._refused:
@@ -103,11 +86,11 @@ class _SupervisorHost:
         self._supervisor = Supervisor(specs, watch=_WATCH)
         await self._supervisor.start()
 
-    async def ready(self) -> _Raised | None:
+    async def ready(self) -> Raised | None:
         try:
             await self._supervisor.ready()
         except EcapError as exc:
-            return _Raised(exc)
+            return Raised(exc)
         return None
 
     async def status(self) -> dict[str, dict[str, Any]]:
@@ -116,7 +99,7 @@ class _SupervisorHost:
     async def call(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
         """As the other actors are asked; the gateway wants to know who is well."""
         if method != "status":
-            return _Raised(NotFound(f"the supervisor does not know {method}"))
+            return Raised(NotFound(f"the supervisor does not know {method}"))
         return self._supervisor.status()
 
     async def stop(self) -> None:
@@ -151,25 +134,12 @@ def host(name: str, environ: Mapping[str, str]) -> Any:
     return _create(_Hosted, name, name, environ)
 
 
-def _find(name: str) -> Any:
-    try:
-        return ray.get_actor(name, namespace=NAMESPACE)
-    except ValueError:
-        return None
-
-
-def _opened(answer: Any) -> Any:
-    if isinstance(answer, _Raised):
-        raise answer.error
-    return answer
-
-
 def _starter(name: str, environ: Mapping[str, str]) -> Callable[[], Any]:
     async def start() -> _Child:
         handle = host(name, environ)
         ready = False
         try:
-            _opened(await handle.ready.remote())
+            opened(await handle.ready.remote())
             ready = True
         finally:
             if not ready:
@@ -204,7 +174,7 @@ async def ensure_supervisor(environ: Mapping[str, str]) -> None:
     handle = _create(_SupervisorHost, SUPERVISOR, dict(environ))
     try:
         async with asyncio.timeout(_START_ALL_S):
-            _opened(await handle.ready.remote())
+            opened(await handle.ready.remote())
     except TimeoutError as exc:
         found = await statuses()
         waiting = [f"{name} ({x['trouble']})" for name, x in found.items() if x["health"] is None]
@@ -215,7 +185,7 @@ async def ensure_supervisor(environ: Mapping[str, str]) -> None:
 
 async def statuses() -> dict[str, dict[str, Any]]:
     """By actor name; empty when no supervisor runs. Raises Unavailable."""
-    handle = _find(SUPERVISOR)
+    handle = find(SUPERVISOR)
     if handle is None:
         return {}
     try:
@@ -227,7 +197,7 @@ async def statuses() -> dict[str, dict[str, Any]]:
 
 async def stop_all() -> None:
     """End every actor: the supervisor stops them in reverse order, each drained."""
-    supervisor = _find(SUPERVISOR)
+    supervisor = find(SUPERVISOR)
     if supervisor is not None:
         try:
             async with asyncio.timeout(_STOP_ALL_S):
@@ -240,70 +210,3 @@ async def stop_all() -> None:
     for name in left:
         if name != SUPERVISOR:
             await _stop(ray.get_actor(name, namespace=NAMESPACE))
-
-
-# ---- for whoever asks an actor
-
-
-class RayActorTransport:
-    """To an actor by name; finds it again after it was replaced."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._handle: Any = None
-
-    async def send(
-        self, method: str, payload: Any, headers: Mapping[str, str], timeout_s: float
-    ) -> Any:
-        if self._handle is None:
-            self._handle = _find(self._name)
-        if self._handle is None:
-            raise Unreached(f"no actor is called {self._name}")
-        try:
-            async with asyncio.timeout(timeout_s):
-                answer = await self._handle.call.remote(method, payload, dict(headers))
-        except TimeoutError as exc:
-            raise DeadlineExceeded(f"{self._name}: no answer in {timeout_s:.3f} s") from exc
-        except ActorDiedError as exc:
-            self._handle = None
-            raise Unavailable(f"{self._name} has died", retry_after_s=0.1) from exc
-        except RayActorError as exc:
-            raise Unavailable(f"{self._name} is restarting", retry_after_s=0.1) from exc
-        except RayTaskError as exc:
-            raise EcapError(f"{self._name}: {method} failed: {exc.cause!r}") from exc
-        except RayError as exc:
-            raise Unavailable(f"{self._name}: {type(exc).__name__}") from exc
-        return _opened(answer)
-
-
-class RayActors:
-    """What a replica needs of the actors (see `ecap.serve.process.Actors`)."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def transport(self, actor: str) -> Transport:
-        return RayActorTransport(actor)
-
-    def limiter(self, service: str) -> LeasedLimiter | None:
-        """None where limits are switched off."""
-        limits = self._settings.limits
-        if not limits.enabled:
-            return None
-        client = MeshClient(hosting.LIMITS, self.transport(hosting.LIMITS), _LEASE_POLICY)
-
-        async def lease(requests: Any) -> Any:
-            return await client.call("lease", requests)
-
-        return LeasedLimiter(lease, service=service, lease_s=limits.lease_s)
-
-    def shards(self, pool: Pool, *, policy: Callable[[str], CallPolicy]) -> ShardClient:
-        """`policy` answers that of an actor name, such as `Process.policy`."""
-        clients: dict[str, MeshClient] = {}
-
-        def client(actor: str) -> MeshClient:
-            if actor not in clients:
-                clients[actor] = MeshClient(actor, self.transport(actor), policy(actor))
-            return clients[actor]
-
-        return ShardClient(Directory(pool), client)

@@ -19,10 +19,11 @@ from ecap.actors.leases import Lease, Leases, NotOwner, Place, Superseded, View
 from ecap.actors.owned import Owned, Poisoned
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.replaying import replay
-from ecap.clients.kafka import ConsumerRecord, create_topics, open_consumer, partition_of
+from ecap.clients.kafka import ConsumerRecord, create_topics, open_consumer
 from ecap.clients.postgres import Pool, load_queries
 from ecap.config.settings import Settings
 from ecap.domain.events import TOPICS
+from ecap.domain.partitions import partition_of
 from ecap.errors import Fenced, NotFound, Retryable, Unavailable
 
 _log = logs.get("ecap.shard")

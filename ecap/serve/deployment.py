@@ -9,7 +9,7 @@ from typing import Any
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
-from ecap.actors.remote import RayActors
+from ecap.actors.reach import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings import Deployment
 from ecap.serve.asgi import Edge

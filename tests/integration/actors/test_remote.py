@@ -15,13 +15,8 @@ from counting import order, place, until
 from stream_servers import World
 
 from ecap.actors import hosting
-from ecap.actors.remote import (
-    RayActors,
-    RayActorTransport,
-    ensure_supervisor,
-    statuses,
-    stop_all,
-)
+from ecap.actors.reach import RayActors, RayActorTransport
+from ecap.actors.remote import ensure_supervisor, statuses, stop_all
 from ecap.domain.ids import new_id
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Misconfigured, NotFound, Retryable
