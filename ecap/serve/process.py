@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from aiohttp import ClientSession
 
 from ecap import logs, spans
 from ecap.actors.asking import ShardClient
@@ -20,7 +23,7 @@ from ecap.serve.asgi import Edge
 from ecap.serve.limits import Limiter
 from ecap.serve.parts import EdgeParts
 from ecap.serve.routing import Api, Check
-from ecap.serve.tokens import TokenVerifier
+from ecap.serve.tokens import Jwks, TokenVerifier
 
 S = TypeVar("S")
 JWKS = "GET /api/v1/auth/jwks"
@@ -60,6 +63,25 @@ def _policy(settings: Settings, callee: str, *, idempotent: bool = False) -> Cal
     return CallPolicy.from_settings(chosen, idempotent=idempotent)
 
 
+def _key_source(
+    settings: Settings, session: ClientSession, client: Callable[[str], MeshClient]
+) -> Jwks:
+    """`auth.jwks_url` where it is set, else the auth service behind the front door."""
+    asked, target = client("auth"), JWKS
+    if settings.auth.jwks_url is not None:
+        url = urlsplit(settings.auth.jwks_url)
+        base_url = f"{url.scheme}://{url.netloc}"
+        transport = HttpTransport("auth.jwks_url", session, base_url=base_url)
+        asked = MeshClient("jwks", transport, _policy(settings, "jwks"))
+        target = f"GET {urlunsplit(('', '', url.path or '/', url.query, ''))}"
+
+    async def jwks() -> Mapping[str, Any]:
+        keys: Mapping[str, Any] = await asked.call(target, idempotent=True)
+        return keys
+
+    return jwks
+
+
 def _fixed_tokens(settings: Settings) -> Mapping[str, Principal]:
     token = settings.http.metrics_token
     if token is None:
@@ -85,12 +107,8 @@ async def open_process(
                 clients[callee] = MeshClient(callee, transport, _policy(settings, callee))
             return clients[callee]
 
-        async def jwks() -> Mapping[str, Any]:
-            keys: Mapping[str, Any] = await client("auth").call(JWKS, idempotent=True)
-            return keys
-
         verifier = TokenVerifier(
-            jwks,
+            _key_source(settings, session, client),
             issuer=settings.auth.issuer,
             audience=settings.auth.audience,
             skew_s=settings.auth.clock_skew_s,
