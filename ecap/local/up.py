@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -187,4 +188,10 @@ async def _stopped(state: StateDir, found: Runtime) -> None:
 
 
 async def _report(apps: Any) -> dict[str, Any]:
-    return {"services": await asyncio.to_thread(apps.states), "actors": await apps.actors()}
+    """What can be had: it is asked for above all when something does not answer."""
+    found: dict[str, Any] = {"services": [], "actors": {}}
+    with contextlib.suppress(Unavailable):
+        found["services"] = await asyncio.to_thread(apps.states)
+    with contextlib.suppress(Unavailable):
+        found["actors"] = await apps.actors()
+    return found
