@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 from front_door import front_door
 from serving import bearer
+from shopping import OneShard, stocked
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
@@ -22,6 +24,10 @@ from ecap.serve.catalog.service import opened as catalog_opened
 from ecap.serve.gateway.routes import api
 from ecap.serve.gateway.service import opened
 from ecap.serve.gateway.services import PREFIXES
+from ecap.serve.notifications.routes import api as notifications_api
+from ecap.serve.notifications.service import opened as notifications_opened
+from ecap.serve.orders.routes import api as orders_api
+from ecap.serve.orders.service import opened as orders_opened
 from ecap.serve.routing import Api
 from ecap.serve.users.routes import api as users_api
 from ecap.serve.users.service import opened as users_opened
@@ -42,8 +48,7 @@ async def door(settings: Settings, pool: Pool) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
-@pytest.fixture(scope="module")
-async def customer(door: httpx.AsyncClient) -> dict[str, str]:
+async def new_customer(door: httpx.AsyncClient) -> dict[str, str]:
     body = {
         "email": f"{new_id().hex}@example.org",
         "password": "a long enough password",
@@ -51,6 +56,11 @@ async def customer(door: httpx.AsyncClient) -> dict[str, str]:
     }
     answer = await door.post("/api/v1/auth/register", json=body)
     return bearer(answer.json()["tokens"]["access_token"])
+
+
+@pytest.fixture(scope="module")
+async def customer(door: httpx.AsyncClient) -> dict[str, str]:
+    return await new_customer(door)
 
 
 class TestIndex:
@@ -175,6 +185,30 @@ class TestOverview:
             assert found[part]["status"] == "unavailable"
             assert found[part]["reason"]
             assert "value" not in found[part]
+
+    async def test_has_every_part_of_the_callers_own(self, settings: Settings, pool: Pool) -> None:
+        kettle = await stocked(pool)
+        services = [
+            *SERVICES,
+            (orders_api, partial(orders_opened, decider=OneShard(settings))),
+            (notifications_api, notifications_opened),
+        ]
+        async with front_door(settings, *services) as shop:
+            one, other = [await new_customer(shop) for _ in range(2)]
+            order = {
+                "lines": [{"product_id": str(kettle), "quantity": 1}],
+                "payment": {"card_token": "tok_visa_4242"},
+                "device": {"id": "phone-1"},
+            }
+            headers = {**one, "idempotency-key": "first"}
+            placed = await shop.post("/api/v1/orders", json=order, headers=headers)
+            assert placed.status_code == 201, placed.text
+            mine = (await shop.get("/api/v1/me/overview", headers=one)).json()
+            theirs = (await shop.get("/api/v1/me/overview", headers=other)).json()
+        for found in (mine, theirs):
+            assert {part["status"] for part in found.values()} == {"ok"}
+        assert [item["id"] for item in mine["orders"]["value"]["items"]] == [placed.json()["id"]]
+        assert theirs["orders"]["value"]["items"] == []
 
     async def test_is_for_somebody(self, door: httpx.AsyncClient) -> None:
         assert (await door.get("/api/v1/me/overview")).status_code == 401
