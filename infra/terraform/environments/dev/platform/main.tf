@@ -39,7 +39,7 @@ module "platform" {
       ]
       min      = 1
       max      = 3
-      disk_gib = 30
+      disk_gib = 20
       labels   = { "ecap.io/nodes" = "spot" }
       taints   = { "ecap.io/spot" = { value = "true", effect = "NO_SCHEDULE" } }
     }

@@ -51,7 +51,6 @@ module "platform" {
     instance_type   = "kafka.m7g.large"
     storage_gib     = 200
     max_storage_gib = 2000
-    monitoring      = "PER_BROKER"
   }
 
   cache = {
