@@ -29,6 +29,7 @@ class Terraform:
 
     tree: Path
     environment: dict[str, str]
+    providers: dict[str, Any]
 
     def run(self, folder: Path, *arguments: str) -> str:
         done = subprocess.run(
@@ -63,6 +64,16 @@ class Terraform:
         plan: dict[str, Any] = json.loads(self.run(folder, "show", "-json", "plan.bin"))
         return plan
 
+    def apply(self, folder: Path) -> None:
+        """Applies the plan made last: the stubs invent what AWS would decide."""
+        self.run(folder, "apply", "-no-color", "-lock=false", "plan.bin")
+
+    def destroy(self, folder: Path, *arguments: str) -> None:
+        """One at a time, so that the order in which the stubs were asked is the graph's."""
+        self.run(
+            folder, "destroy", "-auto-approve", "-parallelism=1", "-no-color", "-input=false", *arguments
+        )
+
 
 @contextlib.contextmanager
 def copied(tree: Path = TERRAFORM) -> Iterator[Path]:
@@ -77,8 +88,9 @@ def available(tree: Path = TERRAFORM) -> Iterator[Terraform]:
     """A Terraform over a fresh copy of `tree`. Needs the binary and the stub's packages."""
     from stub.server import serving  # the packages it needs may be absent: checks skip aloud
 
-    with serving(SCHEMAS) as reattach, copied(tree) as copy:
-        yield Terraform(tree=copy, environment={**clean_environment(), **reattach})
+    with serving(SCHEMAS) as stubs, copied(tree) as copy:
+        environment = {**clean_environment(), **stubs.environment}
+        yield Terraform(tree=copy, environment=environment, providers=stubs.providers)
 
 
 def clean_environment() -> dict[str, str]:

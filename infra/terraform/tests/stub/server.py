@@ -13,12 +13,13 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import msgpack
-from stub.values import completed, policy_json, read_only_set
+from stub.values import completed, policy_json, read_only_set, without_write_only
 from stub.wire import provider_schema
 from tf.gen import tfplugin_pb2 as pb
 
@@ -48,6 +49,9 @@ class Provider:
     def __init__(self, schema: dict[str, Any], canned: dict[str, Any]) -> None:
         self.schema = schema
         self.canned = canned
+        # SSM parameters that were applied can be read afterwards: how one root hears of another.
+        self.parameters: dict[str, str] = {}
+        self.deleted: list[tuple[str, dict[str, Any]]] = []
         self.serialised = provider_schema(schema)
 
     def block(self, request: Any, kind: str = "resource_schemas") -> dict[str, Any]:
@@ -82,12 +86,18 @@ class Provider:
         wanted, prior = unpacked(request.proposed_new_state), unpacked(request.prior_state)
         if wanted is not None and prior is None:
             wanted = completed(self.block(request), wanted, planning=True)
+        elif wanted is not None:
+            wanted = without_write_only(self.block(request), wanted)
         return pb.PlanResourceChange.Response(
             planned_state=packed(wanted), planned_private=request.prior_private
         )
 
     def ApplyResourceChange(self, request: Any) -> Any:  # noqa: N802
         state = completed(self.block(request), unpacked(request.planned_state), planning=False)
+        if state is None:
+            self.deleted.append((request.type_name, unpacked(request.prior_state)))
+        elif request.type_name == "aws_ssm_parameter":
+            self.parameters[state["name"]] = state["value"]
         return pb.ApplyResourceChange.Response(new_state=packed(state), legacy_type_system=True)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
@@ -102,6 +112,8 @@ class Provider:
         block = self.block(request, "data_source_schemas")
         value = completed(block, unpacked(request.config), planning=False)
         value.update(self.canned.get(request.type_name, {}))
+        if request.type_name == "aws_ssm_parameter" and value["name"] in self.parameters:
+            value["value"] = value["insecure_value"] = self.parameters[value["name"]]
         if request.type_name == "aws_iam_policy_document":
             value["json"] = value["minified_json"] = policy_json(value)
         return pb.ReadDataSource.Response(state=packed(value))
@@ -126,9 +138,18 @@ def load(path: Path) -> Any:
     return json.loads(gzip.decompress(path.read_bytes()))
 
 
+@dataclass
+class Serving:
+    """Running stubs by provider name, and the environment by which Terraform finds them."""
+
+    providers: dict[str, Provider]
+    environment: dict[str, str]
+
+
 @contextlib.contextmanager
-def serving(schemas: Path) -> Iterator[dict[str, str]]:
-    """Serve every schema in the folder; gives the environment that Terraform needs to find them."""
+def serving(schemas: Path) -> Iterator[Serving]:
+    """Serve every schema in the folder."""
+    providers: dict[str, Provider] = {}
     reattach: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
         # Short: a unix socket's path may have 108 characters at most.
@@ -139,6 +160,7 @@ def serving(schemas: Path) -> Iterator[dict[str, str]]:
             name = source.rsplit("/", 1)[1]
             canned = HERE / f"canned_{name}.json"
             provider = Provider(schema, json.loads(canned.read_text()) if canned.exists() else {})
+            providers[name] = provider
             unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
             server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=unlimited)
             server.add_generic_rpc_handlers((handlers(provider),))
@@ -153,4 +175,4 @@ def serving(schemas: Path) -> Iterator[dict[str, str]]:
                 "Test": True,
                 "Addr": {"Network": "unix", "String": socket},
             }
-        yield {"TF_REATTACH_PROVIDERS": json.dumps(reattach)}
+        yield Serving(providers, {"TF_REATTACH_PROVIDERS": json.dumps(reattach)})
