@@ -9,7 +9,8 @@
     │   ├── NotFound          404
     │   ├── Conflict          409
     │   ├── PreconditionFailed 412
-    │   └── TooLarge          413
+    │   ├── TooLarge          413
+    │   └── UnsupportedMedia  415
     ├── Retryable             the same request may succeed later (`retry_after_s`)
     │   ├── RateLimited       429
     │   ├── Overloaded        503  shed before any work was done
@@ -103,6 +104,12 @@ class TooLarge(Refused):
     status = 413
     slug = "too-large"
     title = "Request body too large"
+
+
+class UnsupportedMedia(Refused):
+    status = 415
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"
 
 
 class Retryable(EcapError):

@@ -10,10 +10,12 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
+
+import msgspec
 
 _fields: ContextVar[Mapping[str, Any]] = ContextVar("ecap_log_fields", default={})  # noqa: B039  never mutated
 
@@ -46,15 +48,22 @@ def _extras(record: logging.LogRecord) -> dict[str, Any]:
     return {k: v for k, v in vars(record).items() if k not in _STANDARD}
 
 
+def _utc(at: float) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at % 1 * 1000):03d}Z"
+
+
 class JsonFormatter(logging.Formatter):
     def __init__(self, *, service: str) -> None:
         super().__init__()
         self._service = service
 
+    def line(self, at: float, name: str, text: str, fields: Mapping[str, Any]) -> str:
+        head = {"ts": _utc(at), "level": "info", "service": self._service, "logger": name}
+        return msgspec.json.encode({**head, "msg": text, **fields}).decode() + "\n"
+
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "ts": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
+            "ts": _utc(record.created),
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
@@ -72,6 +81,11 @@ class TerminalFormatter(logging.Formatter):
         super().__init__()
         self._service = service
 
+    def line(self, at: float, name: str, text: str, fields: Mapping[str, Any]) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(at))
+        tail = " ".join(f"{k}={v}" for k, v in fields.items())
+        return f"{clock} {'info':<7} {self._service:<13} {text}  {tail}\n"
+
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         fields = {**_fields.get(), **_extras(record)}
@@ -82,6 +96,18 @@ class TerminalFormatter(logging.Formatter):
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+
+def write_lines(name: str, lines: Iterable[tuple[float, str, Mapping[str, Any]]]) -> None:
+    """Many lines of (time, text, fields) at level INFO in one write, past `logging`'s cost."""
+    logger = logging.getLogger(name)
+    root = logging.getLogger("ecap")
+    if not logger.isEnabledFor(logging.INFO) or not root.handlers:
+        return
+    formatter = root.handlers[0].formatter
+    assert isinstance(formatter, JsonFormatter | TerminalFormatter)
+    sys.stdout.write("".join(formatter.line(at, name, text, fields) for at, text, fields in lines))
+    sys.stdout.flush()
 
 
 def setup(

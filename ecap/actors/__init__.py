@@ -1,0 +1,1 @@
+"""Plain classes with start, stop and health; their Ray bindings are in `remote`."""

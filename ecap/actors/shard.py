@@ -1,0 +1,109 @@
+"""Shard: one process that hosts one or more pipelines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from ecap import metrics
+from ecap.actors.asking import Ask, Elsewhere
+from ecap.actors.leases import NotOwner
+from ecap.actors.pipeline import Pipeline
+from ecap.actors.runner import Runner
+from ecap.clients.postgres import open_pool
+from ecap.config.settings import Settings
+from ecap.errors import EcapError, NotFound
+from ecap.mesh import CallContext, use
+
+_ANSWER_S = 1.0
+
+
+class Shard:
+    """`member` is the name other processes know this shard by, and the one on its leases."""
+
+    def __init__(
+        self, settings: Settings, pipelines: Sequence[Pipeline[Any, Any]], *, member: str
+    ) -> None:
+        self.member = member
+        self._settings = settings
+        self._pipelines = pipelines
+        self._runners: dict[str, Runner] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        if self._tasks:
+            return
+        pool = await self._stack.enter_async_context(
+            open_pool(self._settings.postgres, service=self.member)
+        )
+        for pipeline in self._pipelines:
+            runner = Runner(self._settings, pipeline, pool=pool, member=self.member)
+            self._runners[pipeline.name] = runner
+            self._tasks.append(
+                asyncio.create_task(runner.run(), name=f"shard-{self.member}-{pipeline.name}")
+            )
+
+    async def stop(self) -> None:
+        """Commit what is applied, snapshot, and give the partitions back."""
+        for runner in self._runners.values():
+            runner.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._stack.aclose()
+
+    def health(self) -> dict[str, Any]:
+        pipelines = {name: runner.status() for name, runner in self._runners.items()}
+        alive = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        return {
+            "alive": alive,
+            "ok": alive and all(status["ok"] for status in pipelines.values()),
+            "pipelines": pipelines,
+        }
+
+    async def ask(
+        self,
+        pipeline: str,
+        topic: str,
+        key: str,
+        question: Any,
+        *,
+        now: datetime,
+        timeout_s: float = 1.0,
+    ) -> Any:
+        """Raises NotOwner when the key's partition is somebody else's."""
+        runner = self._runners.get(pipeline)
+        if runner is None:
+            raise NotFound(f"{self.member} does not host {pipeline}")
+        try:
+            answer = await runner.ask(topic, key, question, now=now, timeout_s=timeout_s)
+        except EcapError as exc:
+            metrics.stream_questions.labels(pipeline, exc.slug).inc()
+            raise
+        metrics.stream_questions.labels(pipeline, "ok").inc()
+        return answer
+
+    async def handle(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
+        """A call that came through the mesh; `headers` carry deadline, ids and principal."""
+        if method != "ask" or not isinstance(payload, Ask):
+            raise NotFound(f"a shard has no {method}")
+        loop_time = asyncio.get_running_loop().time()
+        context = CallContext.from_headers(
+            headers, now=loop_time, trusted=True, default_timeout_s=_ANSWER_S
+        )
+        left_s = context.remaining_s(loop_time) or _ANSWER_S
+        with use(context):
+            try:
+                return await self.ask(
+                    payload.pipeline,
+                    payload.topic,
+                    payload.key,
+                    payload.question,
+                    now=datetime.now(UTC),
+                    timeout_s=left_s,
+                )
+            except NotOwner:
+                return Elsewhere()

@@ -1,0 +1,33 @@
+"""`ecap migrate`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from ecap.cli.main import fail
+from ecap.clients.migrations import migrate
+from ecap.clients.postgres import open_pool
+from ecap.config import Settings
+from ecap.errors import EcapError
+from ecap.local.running import settings_here
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main() -> None:
+    """Bring the database to the newest schema; safe to repeat, and to run twice at once."""
+    try:
+        applied = asyncio.run(_migrate(settings_here()))
+    except EcapError as exc:
+        raise fail(exc) from exc
+    for name in applied:
+        print(f"applied {name}")
+    print(f"{len(applied)} applied" if applied else "up to date")
+
+
+async def _migrate(settings: Settings) -> list[str]:
+    async with open_pool(settings.postgres, service="migrate") as pool:
+        return await migrate(pool)

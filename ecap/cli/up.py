@@ -1,0 +1,154 @@
+"""`ecap up`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import Annotated
+
+import psutil
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from ecap import logs
+from ecap.cli.main import fail
+from ecap.config import Settings, load
+from ecap.errors import EcapError
+from ecap.local.runtime import Runtime
+from ecap.local.up import SERVICES, up
+from ecap.local.welcome import addresses
+
+app = typer.Typer(add_completion=False)
+
+_FORCED = 130
+
+
+class Terminal:
+    """A line for each part that is ready; on a terminal, also what is being waited for."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+
+    def ready(self, name: str, detail: str, seconds: float) -> None:
+        self._console.print(
+            f"  [green]ready[/]  {name:<14} {detail:<28} [dim]{seconds:5.1f} s[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def note(self, text: str) -> None:
+        self._console.print(f"  [yellow]note[/]   {text}", highlight=False, soft_wrap=True)
+
+    def waiting(self, text: str) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status(text)
+            self._status.start()
+        self._status.update(f"waiting for {text}")
+
+    def done(self) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
+
+
+@app.command()
+def main(
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Ray's dashboard too; jobs need it (290 MB)")
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="a service to start; repeat for more")
+    ] = None,
+) -> None:
+    """Start everything on this machine and stay in the foreground; Ctrl-C ends it.
+
+    Servers whose address is configured are used as they are; the others are started
+    here, with their data in .ecap.
+    """
+    begin = time.perf_counter()
+    services = tuple(only) if only else SERVICES
+    if unknown := set(services) - set(SERVICES):
+        raise typer.BadParameter(f"no such service: {', '.join(sorted(unknown))}")
+    console = Console()
+    try:
+        settings = load(secrets=False)
+        logs.setup(service="up", level="WARNING", style=settings.log.style)
+        asyncio.run(_run(settings, console, services, dashboard=dashboard, begin=begin))
+    except EcapError as exc:
+        raise fail(exc) from exc
+
+
+async def _run(
+    settings: Settings,
+    console: Console,
+    services: tuple[str, ...],
+    *,
+    dashboard: bool,
+    begin: float,
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    main_task = asyncio.current_task()
+    assert main_task is not None
+    started = False
+
+    def asked() -> None:
+        if stop.is_set():
+            _force()
+        stop.set()
+        if not started:
+            main_task.cancel()
+
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, asked)
+    screen = Terminal(console)
+    console.print(
+        f"Starting ECAP in {settings.state_dir.absolute()}", highlight=False, soft_wrap=True
+    )
+    ending = begin
+    try:
+        async with up(
+            settings,
+            screen=screen,
+            environ=dict(os.environ),
+            dashboard=dashboard,
+            services=services,
+        ) as it:
+            screen.done()
+            started = True
+            await _show(it, console, seconds=time.perf_counter() - begin)
+            await stop.wait()
+            console.print("Stopping; once more Ctrl-C forces the end.")
+            ending = time.perf_counter()
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        console.print("Stopped before all was ready.")
+        raise typer.Exit(_FORCED) from None
+    finally:
+        screen.done()
+    console.print(f"Stopped in {time.perf_counter() - ending:.1f} s; the data stays.")
+
+
+async def _show(runtime: Runtime, console: Console, *, seconds: float) -> None:
+    console.print()
+    for name, address in addresses(runtime):
+        console.print(f"  {name:<24}{address}", highlight=False, soft_wrap=True)
+    console.print(
+        f"\nReady in {seconds:.1f} s. Ctrl-C ends everything.", highlight=False, soft_wrap=True
+    )
+
+
+def _force() -> None:
+    for child in psutil.Process().children(recursive=True):
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    os._exit(_FORCED)

@@ -1,0 +1,1 @@
+"""PostgreSQL, Kafka and the transactional outbox: connections, never a service's queries."""

@@ -1,0 +1,1 @@
+"""Events, money, windows, features and rules: pure and synchronous."""

@@ -1,0 +1,156 @@
+"""Secrets of a local ECAP, generated at first use.
+
+Files of mode 0600 hold what is needed before the Vault server answers; the rest
+lives in it alone. Workers get references to either, never values.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from ecap.config.settings import Settings
+from ecap.config.vault import VaultSecrets
+from ecap.errors import Misconfigured
+from ecap.local.state import StateDir
+
+
+def password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A secret that ECAP makes for itself when the user set none."""
+
+    setting: str
+    path: str
+    key: str
+    generate: Callable[[], str]
+    is_set: Callable[[Settings], bool]
+    is_list: bool = False
+
+
+GENERATED = (
+    Generated(
+        "ECAP__AUTH__KEYRING",
+        "ecap/auth",
+        "keyring",
+        lambda: Fernet.generate_key().decode(),
+        lambda s: bool(s.auth.keyring),
+        is_list=True,
+    ),
+    Generated(
+        "ECAP__AUTH__ADMIN_PASSWORD",
+        "ecap/auth",
+        "admin_password",
+        password,
+        lambda s: s.auth.admin_password is not None,
+    ),
+    Generated(
+        "ECAP__MESH__SERVICE_KEY",
+        "ecap/mesh",
+        "service_key",
+        lambda: secrets.token_urlsafe(32),
+        lambda s: s.mesh.service_key is not None,
+    ),
+    Generated(
+        "ECAP__WEBHOOK__SIGNING_KEY",
+        "ecap/webhook",
+        "signing_key",
+        lambda: secrets.token_urlsafe(32),
+        lambda s: s.webhook.signing_key is not None,
+    ),
+    Generated(
+        "ECAP__HTTP__METRICS_TOKEN",
+        "ecap/http",
+        "metrics_token",
+        lambda: secrets.token_urlsafe(24),
+        lambda s: s.http.metrics_token is not None,
+    ),
+)
+
+
+class Credentials:
+    """The files in `secrets/`. Reading a property makes the file if there is none."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._state = state
+
+    @property
+    def postgres_password(self) -> Path:
+        return self._text("postgres_password", password)
+
+    @property
+    def postgres_superuser_password(self) -> Path:
+        return self._text("postgres_superuser_password", password)
+
+    @property
+    def seal_key(self) -> Path:
+        return self._state.secret("vault_seal_key", lambda: secrets.token_bytes(32))
+
+    @property
+    def role_id(self) -> Path:
+        return self._text("vault_role_id", lambda: str(uuid.uuid4()))
+
+    @property
+    def secret_id(self) -> Path:
+        return self._text("vault_secret_id", password)
+
+    @property
+    def operator_role_id(self) -> Path:
+        return self._text("vault_operator_role_id", lambda: str(uuid.uuid4()))
+
+    @property
+    def operator_secret_id(self) -> Path:
+        return self._text("vault_operator_secret_id", password)
+
+    @property
+    def ray_token(self) -> Path:
+        return self._text("ray_token", lambda: secrets.token_hex(32))
+
+    def in_file(self, item: Generated) -> Path:
+        """Where `item` is kept when the Vault server is not ours to write to."""
+        return self._text(f"{item.path}_{item.key}".replace("/", "_"), item.generate)
+
+    def _text(self, name: str, generate: Callable[[], str]) -> Path:
+        return self._state.secret(name, lambda: generate().encode())
+
+
+def references(
+    settings: Settings, credentials: Credentials, *, embedded_vault: bool
+) -> dict[str, str]:
+    """Settings of every secret the user did not set, as references."""
+    found = {}
+    for item in GENERATED:
+        if item.is_set(settings):
+            continue
+        if embedded_vault:
+            reference = f"vault:{item.path}#{item.key}"
+        else:
+            reference = f"file:{credentials.in_file(item)}"
+        found[item.setting] = f'["{reference}"]' if item.is_list else reference
+    return found
+
+
+def store(vault: VaultSecrets, extra: Mapping[str, Mapping[str, str]]) -> None:
+    """Write into the embedded Vault server what it does not have yet, and `extra`."""
+    wanted: dict[str, dict[str, Callable[[], str]]] = {}
+    for item in GENERATED:
+        wanted.setdefault(item.path, {})[item.key] = item.generate
+    for path in wanted.keys() | extra.keys():
+        try:
+            present = dict(vault.read(path))
+        except Misconfigured:  # nothing at this path yet
+            present = {}
+        missing = {
+            key: generate() for key, generate in wanted.get(path, {}).items() if key not in present
+        }
+        updated = {**present, **missing, **extra.get(path, {})}
+        if updated != present:
+            vault.write(path, updated)

@@ -1,0 +1,189 @@
+"""Child processes that outlive nothing: own session, own log, a pid file until they are gone.
+
+A pid file names the process and its start time, so that the next start can end
+what a killed owner left behind without ever hitting a stranger that got the pid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from ecap.errors import Misconfigured, Unavailable
+from ecap.local.state import Account, StateDir
+from ecap.logs import get
+
+log = get(__name__)
+
+_SAME_START_S = 1.0
+
+
+class PidFile(msgspec.Struct, frozen=True):
+    pid: int
+    started_at: float
+    stop_signal: int
+
+
+class Started(msgspec.Struct, frozen=True):
+    pid: int
+    log_path: Path
+
+
+class Child:
+    """One running server. `stop()` asks with `stop_signal`, insists with SIGKILL."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        *,
+        name: str,
+        log_path: Path,
+        pid_path: Path,
+        stop_signal: signal.Signals,
+    ) -> None:
+        self.name = name
+        self.log_path = log_path
+        self._process = process
+        self._pid_path = pid_path
+        self._stop_signal = stop_signal
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def started(self) -> Started:
+        return Started(self.pid, self.log_path)
+
+    def check(self) -> None:
+        """Raises Unavailable with the end of the log when the process has ended."""
+        if self._process.returncode is not None:
+            raise Unavailable(
+                f"{self.name} ended with status {self._process.returncode};"
+                f" the end of {self.log_path}:\n{tail(self.log_path)}"
+            )
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    async def stop(self, *, timeout_s: float = 10.0) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(self._stop_signal)
+            try:
+                await asyncio.wait_for(self._process.wait(), timeout_s)
+            except TimeoutError:
+                log.warning("%s did not end in %.0f s, killing it", self.name, timeout_s)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGKILL)
+                await self._process.wait()
+        self._pid_path.unlink(missing_ok=True)
+
+
+async def spawn(
+    state: StateDir,
+    name: str,
+    program: Path,
+    *arguments: str | Path,
+    environ: Mapping[str, str],
+    account: Account | None = None,
+    stop_signal: signal.Signals = signal.SIGTERM,
+) -> Child:
+    """Start `program` with exactly `environ`, its output in `logs/<name>.log`."""
+    log_path = state.logs / f"{name}.log"
+    if log_path.exists():
+        log_path.replace(log_path.with_suffix(".previous.log"))
+    fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    identity = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=fd,
+            stderr=fd,
+            env=dict(environ),
+            cwd="/",
+            start_new_session=True,
+            **identity,  # type: ignore[arg-type]
+        )
+    finally:
+        os.close(fd)
+    pid_path = _pid_folder(state) / f"{name}.json"
+    # Gone already means that it ended at once; check() will say so.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started_at = psutil.Process(process.pid).create_time()
+        pid_path.write_bytes(
+            msgspec.json.encode(PidFile(process.pid, started_at, int(stop_signal)))
+        )
+    return Child(process, name=name, log_path=log_path, pid_path=pid_path, stop_signal=stop_signal)
+
+
+def wheel(package: str) -> Path:
+    """The folder of an installed package, which is not imported: some do work at import."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise Misconfigured(
+            f"the package {package} is not installed: install ECAP with its `local` extra,"
+            " or configure the address of a server"
+        )
+    return Path(spec.origin).parent
+
+
+def plain_environ(home: Path) -> dict[str, str]:
+    """What a server gets from us: nothing that we were given ourselves."""
+    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(home)}
+
+
+def leftovers(state: StateDir) -> list[tuple[str, psutil.Process, signal.Signals]]:
+    """Processes of an owner that died without ending them, newest first."""
+    found = []
+    for path in _pid_folder(state).glob("*.json"):
+        record = msgspec.json.decode(path.read_bytes(), type=PidFile)
+        try:
+            process = psutil.Process(record.pid)
+            if abs(process.create_time() - record.started_at) < _SAME_START_S:
+                found.append((path.stem, process, signal.Signals(record.stop_signal)))
+                continue
+        except psutil.NoSuchProcess:
+            pass
+        path.unlink()
+    return sorted(found, key=lambda item: -item[1].create_time())
+
+
+def end_leftovers(state: StateDir, *, timeout_s: float = 10.0) -> list[str]:
+    """Names of what had to be ended. Call with the lock held."""
+    found = leftovers(state)
+    for _, process, stop_signal in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(stop_signal)
+    _, alive = psutil.wait_procs([process for _, process, _ in found], timeout=timeout_s)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=timeout_s)
+    for name, _, _ in found:
+        (_pid_folder(state) / f"{name}.json").unlink(missing_ok=True)
+    return [name for name, _, _ in found]
+
+
+def _pid_folder(state: StateDir) -> Path:
+    folder = state.run / "pids"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def tail(path: Path, *, lines: int = 15) -> str:
+    try:
+        content = path.read_text(errors="replace")
+    except OSError as exc:
+        return f"(no log: {exc.strerror})"
+    return "\n".join(content.splitlines()[-lines:])

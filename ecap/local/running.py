@@ -1,0 +1,16 @@
+"""The settings of what runs here, for commands in another terminal."""
+
+from __future__ import annotations
+
+import os
+
+from ecap.config import Settings, load
+from ecap.local import runtime
+from ecap.local.state import open_state
+
+
+def settings_here() -> Settings:
+    """As the workers of the running `ecap up` see them; without one, as configured."""
+    state = open_state(load(secrets=False).state_dir)
+    found = runtime.read(state) if state.run.exists() and state.owner() else None
+    return load({**os.environ, **(found.environ if found else {})})

@@ -1,0 +1,182 @@
+"""One process owns everything of a local ECAP: starts it together, ends it in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from typing import Any, Protocol, get_args
+
+import httpx
+import msgspec
+
+from ecap.clients.migrations import migrate
+from ecap.clients.postgres import open_pool
+from ecap.config import Settings, load
+from ecap.config.settings import ServiceName
+from ecap.errors import Unavailable
+from ecap.local import control, runtime
+from ecap.local.credentials import Credentials
+from ecap.local.postgres import Place
+from ecap.local.process import end_leftovers
+from ecap.local.ray_node import RayNode
+from ecap.local.runtime import Runtime, Server
+from ecap.local.servers import Plan, plan, running
+from ecap.local.state import StateDir, open_state
+from ecap.local.together import together
+
+SERVICES: tuple[str, ...] = get_args(ServiceName)
+_POLL_S = 0.1
+_SERVICES_READY_S = 120.0
+_FRONT_DOOR_READY_S = 30.0
+
+
+class Screen(Protocol):
+    """What the person in front of it sees."""
+
+    def ready(self, name: str, detail: str, seconds: float) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def waiting(self, text: str) -> None: ...
+
+
+@asynccontextmanager
+async def up(
+    settings: Settings,
+    *,
+    screen: Screen,
+    environ: Mapping[str, str],
+    dashboard: bool = False,
+    services: tuple[str, ...] = SERVICES,
+) -> AsyncIterator[Runtime]:
+    """Everything, ready. Raises Conflict when it runs already, Unavailable when a part fails."""
+    begin = time.perf_counter()
+    state = open_state(settings.state_dir)
+    await asyncio.to_thread(state.create)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(state.lock())
+        for name in await asyncio.to_thread(end_leftovers, state):
+            screen.note(f"ended {name}, left behind by a start that was killed")
+        place = Place.find(state)
+        if place.elsewhere and settings.postgres.host is None:
+            screen.note(f"PostgreSQL cannot reach {state.data}; its data are in {place.data}")
+        planned, node = _plan(settings, state, environ=environ, dashboard=dashboard)
+        runtime.write(state, planned.runtime)
+        screen.waiting("servers and Ray")
+        on_ready = _announce(screen)
+        found = await stack.enter_async_context(running(planned, on_ready=on_ready))
+        stack.push_async_callback(_stopped, state, found)
+        full = await asyncio.to_thread(load, {**environ, **found.environ})
+        apps = import_module("ecap.local.ray_apps")  # late: Ray reads its environment at import
+        stack.push_async_callback(apps.stop_actors)
+        stack.push_async_callback(asyncio.to_thread, apps.stop)  # first: nobody asks from outside
+        await _schema_and_serve(full, found, apps, screen)
+        screen.waiting("services and actors")
+        actors = _actors_ready(apps, screen)
+        await together({"actors": actors, "services": _services_ready(apps, services, screen)})
+        await _front_door_ready(found, services)
+        found = msgspec.structs.replace(found, ready_s=round(time.perf_counter() - begin, 2))
+        runtime.write(state, found)
+        await stack.enter_async_context(
+            control.serving(node.folder / "control", lambda: _report(apps))
+        )
+        yield found
+
+
+def _plan(
+    settings: Settings, state: StateDir, *, environ: Mapping[str, str], dashboard: bool
+) -> tuple[Plan, RayNode]:
+    planned = plan(settings, state, environ=environ)
+    samples = state.run / "metrics"
+    shutil.rmtree(samples, ignore_errors=True)
+    samples.mkdir()
+    env = {**planned.runtime.environ, "PROMETHEUS_MULTIPROC_DIR": str(samples)}
+    node = RayNode(
+        state,
+        ports=planned.runtime.ports,
+        token_file=Credentials(state).ray_token,
+        environ=env,
+        dashboard=dashboard,
+    )
+    env |= node.environ()
+    described = msgspec.structs.replace(planned.runtime, environ=env)
+    return Plan(state, (*planned.servers, node), described), node
+
+
+def _announce(screen: Screen) -> Callable[[Server], None]:
+    def ready(server: Server) -> None:
+        screen.ready(server.name, f"{server.host}:{server.port}", server.ready_s)
+
+    return ready
+
+
+async def _schema_and_serve(settings: Settings, found: Runtime, apps: Any, screen: Screen) -> None:
+    async def schema() -> None:
+        clock = time.perf_counter()
+        async with open_pool(settings.postgres, service="migrate") as pool:
+            applied = await migrate(pool)
+        detail = f"{len(applied)} migrations" if applied else "up to date"
+        screen.ready("schema", detail, time.perf_counter() - clock)
+
+    async def front() -> None:
+        clock = time.perf_counter()
+        await asyncio.to_thread(apps.start, found.ports["http"])
+        screen.ready("serve", found.front_door, time.perf_counter() - clock)
+
+    await together({"schema": schema(), "serve": front()})
+
+
+async def _actors_ready(apps: Any, screen: Screen) -> None:
+    clock = time.perf_counter()
+    await apps.start_actors()
+    names = ", ".join(sorted(await apps.actors()))
+    screen.ready("actors", names, time.perf_counter() - clock)
+
+
+async def _services_ready(apps: Any, services: tuple[str, ...], screen: Screen) -> None:
+    clock = time.perf_counter()
+    await asyncio.to_thread(apps.deploy, services)
+    waiting = set(services)
+    while waiting:
+        for app in await asyncio.to_thread(apps.states):
+            if app.name in waiting and app.state == "RUNNING":
+                waiting.remove(app.name)
+                screen.ready(app.name, apps.PREFIXES[app.name], time.perf_counter() - clock)
+        if not waiting:
+            return
+        if time.perf_counter() - clock > _SERVICES_READY_S:
+            raise Unavailable(f"not running after {_SERVICES_READY_S:.0f} s: {sorted(waiting)}")
+        screen.waiting("services: " + ", ".join(sorted(waiting)))
+        await asyncio.sleep(_POLL_S)
+
+
+async def _front_door_ready(found: Runtime, services: tuple[str, ...]) -> None:
+    """HAProxy learns of new replicas a moment after Serve says that they run."""
+    if "gateway" not in services:
+        return
+    deadline = time.monotonic() + _FRONT_DOOR_READY_S
+    answer = "no answer"
+    async with httpx.AsyncClient(base_url=found.front_door, timeout=5.0) as client:
+        while time.monotonic() < deadline:
+            try:
+                response = await client.get("/readyz")
+            except httpx.TransportError as exc:
+                answer = str(exc)
+            else:
+                if response.status_code == 200:
+                    return
+                answer = f"{response.status_code} {response.text[:500]}"
+            await asyncio.sleep(_POLL_S)
+    raise Unavailable(f"/readyz is not ready after {_FRONT_DOOR_READY_S:.0f} s: {answer}")
+
+
+async def _stopped(state: StateDir, found: Runtime) -> None:
+    runtime.write(state, msgspec.structs.replace(found, owner=None, servers=()))
+
+
+async def _report(apps: Any) -> dict[str, Any]:
+    return {"services": await asyncio.to_thread(apps.states), "actors": await apps.actors()}

@@ -1,0 +1,1 @@
+"""Steps of the stream shards, and batch jobs."""

@@ -1,0 +1,1 @@
+"""Revenue, orders and products by minute and hour."""

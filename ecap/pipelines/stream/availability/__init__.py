@@ -1,0 +1,1 @@
+"""The stock that shoppers see, moved by what happens to orders."""

@@ -1,0 +1,72 @@
+"""Availability: sales and returns move the stock the catalog shows.
+
+The version of a product stays: an editor's If-Match must survive a sale.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ecap.actors.pipeline import Record
+from ecap.clients.postgres import Connection, load_queries
+from ecap.config.settings import Settings
+from ecap.domain.admission import admit_lines
+from ecap.domain.events import Line, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.orders import DECIDED, returns_stock, takes_stock
+
+_SQL = load_queries(__package__)
+
+Move = Mapping[UUID, int]
+
+
+class AvailabilityPipeline:
+    """No state: the differences are summed in the table itself."""
+
+    name = "availability"
+    topics: tuple[str, ...] = ("transactions",)
+
+    def new_state(self, topic: str, partition: int) -> None:
+        return None
+
+    def dump(self, state: None) -> bytes:
+        return b""
+
+    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
+        return None
+
+    def apply(self, state: None, record: Record) -> Move | None:
+        order = record.event.payload
+        if isinstance(order, OrderPlaced):
+            status = DECIDED[order.decision] if order.decision else "in_review"
+            return _units(order.lines, -1) if takes_stock(status) else None
+        if isinstance(order, OrderDenied):
+            return _units(order.lines, 1) if returns_stock(order.previous, "denied") else None
+        if isinstance(order, OrderCancelled):
+            return _units(order.lines, 1) if returns_stock(order.previous, "cancelled") else None
+        return None
+
+    async def write(self, conn: Connection, results: Sequence[Move]) -> None:
+        moved: Counter[UUID] = Counter()
+        for units in results:
+            moved.update(units)
+        if moved:
+            await conn.execute(_SQL["move"], list(moved), list(moved.values()))
+
+    def answer(self, state: None, question: Any, *, now: datetime) -> Any:
+        raise NotImplementedError("availability answers no questions")
+
+
+def _units(lines: Sequence[Line], sign: int) -> Move:
+    admit_lines(lines)
+    units: Counter[UUID] = Counter()
+    for line in lines:
+        units[line.product_id] += sign * line.quantity
+    return units
+
+
+def build(settings: Settings) -> AvailabilityPipeline:
+    return AvailabilityPipeline()

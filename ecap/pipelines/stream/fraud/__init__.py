@@ -1,0 +1,1 @@
+"""Decisions and alerts, from the transactions of each customer."""

@@ -1,0 +1,164 @@
+"""Fraud: each order.placed gets the decision it was placed with, or is scored.
+
+The state counts confirmed events only and is therefore the same after a replay;
+synchronous questions see provisional transactions as well, so that a burst sees
+itself. Provisional ones do not survive a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ecap.actors.pipeline import Record
+from ecap.clients.postgres import Connection
+from ecap.config.settings import Fraud, Settings
+from ecap.domain.admission import admit_changed, admit_placed
+from ecap.domain.events import (
+    Event,
+    OrderApproved,
+    OrderCancelled,
+    OrderDenied,
+    OrderPlaced,
+)
+from ecap.domain.features import Pending, features_of
+from ecap.domain.history import History, Transaction
+from ecap.domain.money import to_minor
+from ecap.domain.scoring import ScoreAnswer, ScoreQuestion, Verdict, judge
+from ecap.domain.thresholds import Thresholds
+from ecap.domain.windows import SECOND, micros
+from ecap.pipelines.stream.fraud import sink
+from ecap.pipelines.stream.fraud.provisional import Provisionals
+from ecap.pipelines.stream.fraud.sink import Decided, Ended, Result
+from ecap.pipelines.stream.fraud.state import FraudState
+
+
+class FraudPipeline:
+    name = "fraud"
+    topics: tuple[str, ...] = ("transactions",)
+
+    def __init__(self, thresholds: Thresholds, *, provisional_ttl: int) -> None:
+        """`provisional_ttl` in microseconds."""
+        self._thresholds = thresholds
+        self._ttl = provisional_ttl
+
+    def new_state(self, topic: str, partition: int) -> FraudState:
+        return FraudState(Provisionals(self._ttl))
+
+    def dump(self, state: FraudState) -> bytes:
+        return state.dump()
+
+    def load(self, topic: str, partition: int, snapshot: bytes) -> FraudState:
+        return FraudState.load(snapshot, Provisionals(self._ttl))
+
+    def apply(self, state: FraudState, record: Record) -> Result | None:
+        payload = record.event.payload
+        if isinstance(payload, OrderPlaced):
+            return self._placed(state, record.event, payload)
+        if isinstance(payload, OrderApproved | OrderDenied | OrderCancelled):
+            admit_changed(payload)
+            return Ended(record.event.occurred_at, payload)
+        return None
+
+    def _placed(self, state: FraudState, event: Event, order: OrderPlaced) -> Decided | None:
+        admit_placed(order)
+        key = order.order_id.int
+        if state.seen(key):
+            return None
+        transaction = Transaction(
+            micros(event.occurred_at),
+            order.amount_minor,
+            order.card,
+            order.device_id,
+            order.latitude,
+            order.longitude,
+        )
+        history = state.customer(order.user_id.int)
+        late = history.is_late(transaction.at, self._thresholds)
+        answer = state.provisional.confirm(key)
+        verdict = self._verdict(history, transaction, order, answer)
+        trusted = verdict.decision == "approve"
+        history.learn(transaction, self._thresholds, trusted=trusted)
+        state.remember(key, transaction.at)
+        return Decided(event, order, verdict, late)
+
+    def _verdict(
+        self,
+        history: History,
+        transaction: Transaction,
+        order: OrderPlaced,
+        answer: ScoreAnswer | None,
+    ) -> Verdict:
+        """The decision is the one acted on. An order nobody scored in time keeps it,
+        and gets the score and reasons it should have had."""
+        if order.scored and order.decision is not None:
+            return Verdict(order.decision, order.score, order.reasons)
+        if answer is not None:
+            found = Verdict(answer.decision, answer.score, answer.reasons)
+        else:
+            found = judge(features_of(history, transaction, self._thresholds), self._thresholds)
+        if order.decision is None:
+            return found
+        reasons = dict.fromkeys((*order.reasons, *found.reasons))
+        return Verdict(order.decision, found.score, tuple(reasons))
+
+    def answer(self, state: FraudState, question: ScoreQuestion, *, now: datetime) -> ScoreAnswer:
+        at = micros(now)
+        provisional = state.provisional
+        provisional.expire(at)
+        key, user = question.transaction_id.int, question.user_id.int
+        known = provisional.answer(key)
+        if known is not None:
+            return known
+        transaction = Transaction(
+            at,
+            question.amount_minor,
+            question.card,
+            question.device_id,
+            question.latitude,
+            question.longitude,
+        )
+        features = features_of(
+            state.customers.peek(user) or History(),
+            transaction,
+            self._thresholds,
+            pending=provisional.of(user),
+        )
+        verdict = judge(features, self._thresholds)
+        answer = ScoreAnswer(
+            question.transaction_id, verdict.decision, verdict.score, verdict.reasons
+        )
+        if not state.seen(key):
+            pending = Pending(transaction, verdict.decision == "approve")
+            provisional.add(user, pending, answer, now=at)
+        return answer
+
+    async def write(self, conn: Connection, results: Sequence[Result]) -> None:
+        await sink.write(conn, results)
+
+
+def thresholds(settings: Fraud) -> Thresholds:
+    return Thresholds(
+        review_score=settings.review_score,
+        deny_score=settings.deny_score,
+        amount_review_minor=to_minor(settings.amount_review),
+        amount_deny_minor=to_minor(settings.amount_deny),
+        velocity_window=settings.velocity_window_s * SECOND,
+        velocity_count=settings.velocity_count,
+        spend_window=settings.spend_window_s * SECOND,
+        spend_minor=to_minor(settings.spend_amount),
+        card_window=settings.card_window_s * SECOND,
+        card_count=settings.card_count,
+        card_small_minor=to_minor(settings.card_small_amount),
+        travel_kmh=settings.travel_kmh,
+        travel_min_km=settings.travel_min_km,
+        takeover_minor=to_minor(settings.takeover_amount),
+        lateness=settings.lateness_s * SECOND,
+    )
+
+
+def build(settings: Settings) -> FraudPipeline:
+    return FraudPipeline(
+        thresholds(settings.fraud),
+        provisional_ttl=int(settings.fraud.provisional_ttl_s * SECOND),
+    )

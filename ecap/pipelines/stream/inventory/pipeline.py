@@ -1,0 +1,71 @@
+"""Inventory: product.upserted keeps `orders.items`, so that placing an order reads and
+writes one schema only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ecap.actors.pipeline import Record
+from ecap.clients.postgres import Connection, load_queries
+from ecap.config.settings import Settings
+from ecap.domain.admission import admit_text
+from ecap.domain.events import ProductUpserted
+from ecap.domain.money import MAX_MINOR, to_decimal
+
+_SQL = load_queries(__package__)
+_UNITS_MAX = 2**31 - 1  # integer
+
+
+class InventoryPipeline:
+    """No state: the differences are summed in the table itself."""
+
+    name = "inventory"
+    topics: tuple[str, ...] = ("product-updates",)
+
+    def new_state(self, topic: str, partition: int) -> None:
+        return None
+
+    def dump(self, state: None) -> bytes:
+        return b""
+
+    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
+        return None
+
+    def apply(self, state: None, record: Record) -> ProductUpserted | None:
+        product = record.event.payload
+        if not isinstance(product, ProductUpserted):
+            return None
+        admit_text(product.sku, product.name, product.category)
+        if not 0 <= product.price_minor <= MAX_MINOR:
+            raise ValueError("price is out of range")
+        if abs(product.stock_delta) > _UNITS_MAX:
+            raise ValueError("stock_delta is out of range")
+        return product
+
+    async def write(self, conn: Connection, results: Sequence[ProductUpserted]) -> None:
+        # Rows are locked in the order in which placing an order locks them. The sort is
+        # stable: what happened to one product stays in order.
+        for_each = sorted(results, key=lambda product: product.product_id)
+        await conn.executemany(_SQL["upsert"], [_row(product) for product in for_each])
+
+    def answer(self, state: None, question: Any, *, now: datetime) -> Any:
+        raise NotImplementedError("inventory answers no questions")
+
+
+def _row(product: ProductUpserted) -> tuple[object, ...]:
+    return (
+        product.product_id,
+        product.sku,
+        product.name,
+        product.category,
+        to_decimal(product.price_minor),
+        product.currency,
+        product.active,
+        product.stock_delta,
+    )
+
+
+def build(settings: Settings) -> InventoryPipeline:
+    return InventoryPipeline()

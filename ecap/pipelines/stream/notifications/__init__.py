@@ -1,0 +1,1 @@
+"""One notification per order event, delivered by e-mail and webhook."""

@@ -1,0 +1,114 @@
+"""Deliveries as PostgreSQL holds them: claimed for a while, and finished once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from ecap.clients import outbox
+from ecap.clients.postgres import Pool, load_queries
+from ecap.domain.events import (
+    Channel,
+    Event,
+    NotificationDelivered,
+    NotificationFailed,
+    new_event,
+)
+from ecap.pipelines.stream.notifications.wording import Kind
+
+_queries = load_queries(__package__)
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """`attempt` counts from 1. Without a contact the registration has not come yet."""
+
+    id: UUID
+    event_id: UUID
+    user_id: UUID
+    order_id: UUID
+    kind: Kind
+    channel: Channel
+    subject: str
+    facts: Mapping[str, Any]
+    attempt: int
+    occurred_at: datetime
+    email: str | None
+    display_name: str | None
+
+
+class Finished(msgspec.Struct, frozen=True):
+    delivery: Delivery
+    outcome: Literal["delivered", "retry", "failed"]
+    error: str | None = None
+    delay_s: float = 0.0
+
+
+class Claims:
+    def __init__(self, pool: Pool, *, worker: str, claim_s: float) -> None:
+        self._pool = pool
+        self._worker = worker
+        self._claim_s = claim_s
+
+    async def claim(self, limit: int, channels: Sequence[str]) -> list[Delivery]:
+        rows = await self._pool.fetch(
+            _queries["claim"], limit, self._claim_s, self._worker, list(channels)
+        )
+        return [
+            Delivery(
+                id=row["id"],
+                event_id=row["event_id"],
+                user_id=row["user_id"],
+                order_id=row["order_id"],
+                kind=row["kind"],
+                channel=row["channel"],
+                subject=row["subject"],
+                facts=msgspec.json.decode(row["payload"]),
+                attempt=row["attempts"],
+                occurred_at=row["occurred_at"],
+                email=row["email"],
+                display_name=row["display_name"],
+            )
+            for row in rows
+        ]
+
+    async def finish(self, finished: Sequence[Finished]) -> int:
+        """Status, log and events in one transaction; answers how many still had their claim."""
+        async with self._pool.transaction() as conn:
+            moved = await conn.fetch(
+                _queries["finish"],
+                [one.delivery.id for one in finished],
+                [one.delivery.attempt for one in finished],
+                [one.outcome for one in finished],
+                [one.error for one in finished],
+                [one.delay_s for one in finished],
+            )
+            ids = {row["id"] for row in moved}
+            now = datetime.now(UTC)
+            events = [
+                _event(one, now)
+                for one in finished
+                if one.delivery.id in ids and one.outcome != "retry"
+            ]
+            await outbox.append(conn, "notifications", "notifications", events)
+        return len(ids)
+
+
+def _event(finished: Finished, now: datetime) -> Event:
+    delivery = finished.delivery
+    facts: dict[str, Any] = {
+        "notification_id": delivery.id,
+        "user_id": delivery.user_id,
+        "kind": delivery.kind,
+        "channel": delivery.channel,
+        "attempts": delivery.attempt,
+    }
+    payload = (
+        NotificationDelivered(**facts)
+        if finished.outcome == "delivered"
+        else NotificationFailed(**facts, error=finished.error or "")
+    )
+    return new_event(payload, key=str(delivery.user_id), producer="notifications", now=now)

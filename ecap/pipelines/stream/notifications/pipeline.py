@@ -1,0 +1,149 @@
+"""Notifications: every order event becomes one delivery for each channel.
+
+Who to write to comes from the accounts topic and may arrive after the first order;
+the delivery worker looks it up when it sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NoReturn
+
+import msgspec
+
+from ecap.actors.pipeline import Record
+from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.config.settings import Settings
+from ecap.domain.admission import admit_changed, admit_placed, admit_text
+from ecap.domain.events import (
+    Channel,
+    Decision,
+    Event,
+    OrderApproved,
+    OrderCancelled,
+    OrderChanged,
+    OrderDenied,
+    OrderPlaced,
+    UserRegistered,
+)
+from ecap.domain.ids import delivery_id
+from ecap.domain.money import to_decimal
+from ecap.pipelines.stream.notifications.channels import opener
+from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
+from ecap.pipelines.stream.notifications.wording import Kind, subject
+
+_queries = load_queries(__package__)
+
+_DECIDED: dict[Decision | None, Kind] = {
+    "approve": "order_approved",
+    "review": "order_placed",
+    "deny": "order_denied",
+    None: "order_placed",
+}
+_BECAME: dict[type[OrderChanged], Kind] = {
+    OrderApproved: "order_approved",
+    OrderDenied: "order_denied",
+    OrderCancelled: "order_cancelled",
+}
+
+
+class Notice(msgspec.Struct, frozen=True):
+    event: Event
+    order: OrderPlaced | OrderChanged
+    kind: Kind
+
+
+class Contact(msgspec.Struct, frozen=True):
+    user: UserRegistered
+    at: datetime
+
+
+Result = Notice | Contact
+
+
+class NotificationsPipeline:
+    """Keeps no state."""
+
+    name = "notifications"
+    topics: tuple[str, ...] = ("transactions", "accounts")
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels = channels
+
+    def new_state(self, topic: str, partition: int) -> None:
+        return None
+
+    def dump(self, state: None) -> bytes:
+        return b""
+
+    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
+        return None
+
+    def apply(self, state: None, record: Record) -> Result | None:
+        payload = record.event.payload
+        if isinstance(payload, OrderPlaced):
+            admit_placed(payload)
+            return Notice(record.event, payload, _DECIDED[payload.decision])
+        if isinstance(payload, OrderApproved | OrderDenied | OrderCancelled):
+            admit_changed(payload)
+            return Notice(record.event, payload, _BECAME[type(payload)])
+        if isinstance(payload, UserRegistered):
+            admit_text(payload.email, payload.display_name)
+            return Contact(payload, record.event.occurred_at)
+        return None
+
+    async def write(self, conn: Connection, results: Sequence[Result]) -> None:
+        contacts = {r.user.user_id: r for r in results if isinstance(r, Contact)}
+        if contacts:
+            await conn.execute(
+                _queries["save_contacts"],
+                list(contacts),
+                [contact.user.email for contact in contacts.values()],
+                [contact.user.display_name for contact in contacts.values()],
+                [contact.at for contact in contacts.values()],
+            )
+        rows = [
+            _row(result, channel)
+            for result in results
+            if isinstance(result, Notice)
+            for channel in self._channels
+        ]
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            await conn.execute(_queries["insert_deliveries"], *columns)
+
+    def answer(self, state: None, question: object, *, now: datetime) -> NoReturn:
+        raise TypeError("notifications answers from PostgreSQL")
+
+
+def _row(notice: Notice, channel: Channel) -> tuple[object, ...]:
+    event, order = notice.event, notice.order
+    facts = {
+        "order_id": order.order_id,
+        "amount": str(to_decimal(order.amount_minor)),
+        "currency": order.currency,
+        "units": sum(line.quantity for line in order.lines),
+        "occurred_at": event.occurred_at,
+        "reason": "" if isinstance(order, OrderPlaced) else order.reason,
+    }
+    return (
+        delivery_id(event.id, channel),
+        event.id,
+        order.user_id,
+        order.order_id,
+        notice.kind,
+        channel,
+        subject(notice.kind, order.order_id),
+        msgspec.json.encode(facts).decode(),
+        event.occurred_at,
+    )
+
+
+def build(settings: Settings) -> NotificationsPipeline:
+    return NotificationsPipeline(("email", "webhook") if settings.webhook.url else ("email",))
+
+
+def workers(settings: Settings, pool: Pool) -> list[DeliveryWorker]:
+    """What has to run beside the pipeline. Raises Misconfigured."""
+    return [DeliveryWorker(settings.notifications, pool, opener(settings))]

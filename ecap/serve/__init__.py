@@ -1,0 +1,1 @@
+"""The eight services and the edge that every replica of them runs."""

@@ -1,0 +1,232 @@
+"""The edge: what every replica does to every request, in one ASGI application.
+
+Order: ids and trace, CORS preflight, routing, deadline, identity, scope, limits,
+body size, arguments, handler, gzip, log, metrics. It is one class and not a stack
+of middlewares because each layer of those costs as much as all of this together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from ecap import logs, spans
+from ecap.config.settings import Http, Limits
+from ecap.errors import DeadlineExceeded, EcapError, Malformed, Overloaded
+from ecap.mesh.context import CallContext, use
+from ecap.serve import admission, answers, bodies, cors, limits
+from ecap.serve.access import Access, AccessLog
+from ecap.serve.answers import Answer
+from ecap.serve.parts import EdgeParts
+from ecap.serve.received import Received, received
+from ecap.serve.routing import Api, Call, Endpoint, Table
+
+_log = logs.get("ecap.http")
+Opening = Callable[[], AbstractAsyncContextManager[EdgeParts]]
+
+
+class Edge:
+    """An ASGI application: one service behind the edge."""
+
+    def __init__(self, api: Api, opening: Opening, *, http: Http, rate: Limits) -> None:
+        self._service = api.service
+        self._table = Table(api.endpoints)
+        self._opening = opening
+        self._http = http
+        self._rate = rate
+        self._client = limits.ClientAddress(http.trusted_proxies)
+        self._parts: EdgeParts | None = None
+        self._access = AccessLog(api.service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._opening() as parts:
+                self._parts = parts
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except EcapError as exc:
+            await send({"type": "lifespan.startup.failed", "message": exc.detail})
+            raise
+        finally:
+            self._parts = None
+            self._access.flush()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request = received(scope, self._client)
+        self._access.in_flight += 1
+        try:
+            answer = await self._answer(request, scope, receive)
+            self._dress(request, answer)
+            await answers.send(answer, request.method, receive, send)
+        finally:
+            self._access.in_flight -= 1
+        self._record(request, answer.status, time.perf_counter() - started)
+
+    async def _answer(self, request: Received, scope: Scope, receive: Receive) -> Answer:
+        try:
+            if cors.is_preflight(request.method, request.headers):
+                found = self._table.find(request.path)
+                return cors.preflight(self._http.cors, found[0] if found else ())
+            return await self._dispatch(request, scope, receive)
+        except EcapError as exc:
+            if exc.status >= 500:
+                _log.warning(exc.detail, extra={"problem": exc.slug, **request.ids})
+            return answers.of_error(exc, request_id=request.request_id)
+        except Exception:  # noqa: BLE001  the edge answers for every bug behind it
+            _log.exception("unhandled error", extra=request.ids)
+            return answers.of_error(EcapError("a bug"), request_id=request.request_id)
+
+    async def _dispatch(self, request: Received, scope: Scope, receive: Receive) -> Answer:
+        parts = self._parts
+        if parts is None:
+            raise Overloaded("starting or stopping")
+        if "\x00" in request.path:
+            raise Malformed("NUL characters are not allowed")
+        found = self._table.find(request.path)
+        if found is None:
+            await admission.limit(parts, self._rate, "a:" + request.address, self._rate.address)
+            detail = f"nothing is served at {request.path}"
+            return answers.of_status(404, detail, request_id=request.request_id)
+        methods, match = found
+        endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
+        if endpoint is None:
+            return self._wrong_method(request, list(methods))
+        request.route = endpoint.path
+        timeout_s = self._timeout_s(request, endpoint)
+        deadline = time.monotonic() + timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                extra = await admission.admit(parts, self._rate, request, endpoint)
+                body = await bodies.read(
+                    receive,
+                    request.headers,
+                    limit_bytes=self._http.max_body_bytes,
+                    expected=endpoint.body is not None,
+                )
+                ctype = request.headers.get(b"content-type", b"").decode("latin-1")
+                arguments = endpoint.arguments(match, scope["query_string"], body, ctype)
+                result = await self._call(parts, request, endpoint, arguments, deadline)
+        except TimeoutError as exc:
+            raise DeadlineExceeded(f"not done within {timeout_s:g} s") from exc
+        reads = request.method in ("GET", "HEAD")
+        etag = request.headers.get(b"if-none-match") if reads else None
+        answer = answers.of_result(result, endpoint, if_none_match=etag)
+        answer.headers.extend(extra)
+        return answer
+
+    async def _call(
+        self,
+        parts: EdgeParts,
+        request: Received,
+        endpoint: Endpoint,
+        arguments: list[Any],
+        deadline: float,
+    ) -> Any:
+        call: Call[Any] = Call(
+            state=parts.state,
+            principal=request.principal,
+            headers=request.headers,
+            address=request.address,
+            request_id=request.request_id,
+            traceparent=request.trace.traceparent,
+            path=request.path,
+            checks=parts.checks,
+        )
+        around = CallContext(
+            request.request_id,
+            request.trace,
+            request.principal,
+            deadline=deadline,
+            bearer=request.bearer,
+        )
+        with use(around):
+            return await endpoint.handler(call, *arguments)
+
+    def _timeout_s(self, request: Received, endpoint: Endpoint) -> float:
+        given = request.headers.get(b"x-request-timeout")
+        if given is None:
+            return endpoint.timeout_s or self._http.request_timeout_s
+        try:
+            wanted = float(given)
+        except ValueError as exc:
+            raise Malformed("X-Request-Timeout is a number of seconds") from exc
+        if not 0 < wanted < float("inf"):
+            raise Malformed("X-Request-Timeout has to be above zero")
+        return min(wanted, self._http.max_request_timeout_s)
+
+    def _wrong_method(self, request: Received, methods: list[str]) -> Answer:
+        allowed = sorted({*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"})
+        allow = (b"allow", ", ".join(allowed).encode())
+        if request.method == "OPTIONS":
+            return Answer(204, [allow])
+        detail = f"{request.path} knows {', '.join(allowed)}"
+        answer = answers.of_status(405, detail, request_id=request.request_id)
+        answer.headers.append(allow)
+        return answer
+
+    def _dress(self, request: Received, answer: Answer) -> None:
+        answers.compress(
+            answer,
+            min_bytes=self._http.gzip_min_bytes,
+            accept_encoding=request.headers.get(b"accept-encoding", b""),
+        )
+        answer.headers.append((b"x-request-id", request.request_id.encode()))
+        answer.headers.append((b"traceparent", request.trace.traceparent.encode()))
+        answer.headers.extend(cors.headers(self._http.cors, request.headers.get(b"origin")))
+
+    def _record(self, request: Received, status: int, seconds: float) -> None:
+        self._access.add(
+            Access(
+                time.time(),
+                request.method,
+                request.path,
+                request.route,
+                status,
+                seconds,
+                request.address,
+                request.request_id,
+                request.trace.trace_id,
+                request.principal.subject,
+            )
+        )
+        if spans.enabled() and request.trace.sampled:
+            spans.add(_span(request, status, seconds))
+
+
+def _span(request: Received, status: int, seconds: float) -> spans.Span:
+    """Attributes by OpenTelemetry's semantic conventions for HTTP servers."""
+    end_ns = time.time_ns()
+    return spans.Span(
+        name=f"{request.method} {request.route}",
+        kind="server",
+        trace_id=request.trace.trace_id,
+        span_id=request.trace.span_id,
+        parent_id=request.trace.parent_id,
+        start_ns=end_ns - int(seconds * 1e9),
+        end_ns=end_ns,
+        attributes={
+            "http.request.method": request.method,
+            "http.route": request.route,
+            "url.path": request.path,
+            "client.address": request.address,
+            "http.response.status_code": status,
+            "ecap.request_id": request.request_id,
+        },
+        error=str(status) if status >= 500 else None,
+    )

@@ -1,0 +1,51 @@
+"""A service as a Ray Serve application: the same for all eight, options from settings."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ray import serve
+from ray.serve.schema import LoggingConfig
+
+from ecap.actors.remote import RayActors
+from ecap.config import Settings, load
+from ecap.config.settings import Deployment
+from ecap.serve.asgi import Edge
+from ecap.serve.process import build
+
+
+def options(settings: Settings, service: str) -> dict[str, Any]:
+    """The arguments of `serve.deployment` for a service."""
+    chosen: Deployment = getattr(settings.services, service)
+    return {
+        "name": service,
+        "max_ongoing_requests": chosen.max_ongoing_requests,
+        "graceful_shutdown_timeout_s": chosen.graceful_shutdown_timeout_s,
+        "health_check_period_s": chosen.health_check_period_s,
+        "ray_actor_options": {"num_cpus": chosen.num_cpus},
+        "autoscaling_config": {
+            "min_replicas": chosen.min_replicas,
+            "max_replicas": chosen.max_replicas,
+            "target_ongoing_requests": chosen.target_ongoing_requests,
+            "upscale_delay_s": chosen.upscale_delay_s,
+            "downscale_delay_s": chosen.downscale_delay_s,
+        },
+        # The edge writes the access log, with ids Serve does not know.
+        "logging_config": LoggingConfig(enable_access_log=False, log_level="WARNING"),
+    }
+
+
+def bind(service: str) -> serve.Application:
+    """The application of a service; its replicas read their configuration where they run."""
+
+    # A function, because Serve takes only functions for builders, and one that holds
+    # nothing but a name, because Serve pickles it with what it holds.
+    def in_replica() -> Edge:
+        api = import_module(f"ecap.serve.{service}.routes").api
+        opened = import_module(f"ecap.serve.{service}.service").opened
+        settings = load()
+        return build(api, opened, settings, actors=RayActors(settings))
+
+    ingress = serve.ingress(in_replica)()
+    return serve.deployment(**options(load(secrets=False), service))(ingress).bind()

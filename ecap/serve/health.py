@@ -1,0 +1,87 @@
+"""What every service answers about itself: alive, ready, and its OpenAPI document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from pydantic import Field
+
+from ecap import logs
+from ecap.errors import EcapError, Unavailable
+from ecap.serve import openapi
+from ecap.serve.models import Model
+from ecap.serve.routing import Api, Call, Check, Handler, Raw
+
+_log = logs.get("ecap.health")
+_CHECK_TIMEOUT_S = 2.0
+
+
+class Alive(Model):
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Model):
+    status: Literal["ready"] = "ready"
+    checks: dict[str, str] = Field(description="what was asked, and that it is ok")
+
+
+def completed(api: Api) -> Api:
+    """The same service with `/healthz`, `/readyz` and `/openapi.json` where it has none."""
+    whole = Api(api.service, prefix=api.prefix, title=api.title)
+    standard = Api(api.service, prefix=api.prefix, title=api.title)
+    standard.get("/healthz", scope=None)(healthz)
+    standard.get("/readyz", scope=None)(readyz)
+    standard.get("/openapi.json", scope=None)(_document_of(whole))
+    taken = {endpoint.path for endpoint in api.endpoints}
+    whole.endpoints += api.endpoints
+    whole.endpoints += [one for one in standard.endpoints if one.path not in taken]
+    return whole
+
+
+async def healthz(call: Call[Any]) -> Alive:
+    """Whether the process answers at all."""
+    return Alive()
+
+
+async def readyz(call: Call[Any]) -> Ready:
+    """Whether the service can do its work; 503 with the reasons when it cannot."""
+    return ready(await outcomes(call.checks))
+
+
+def ready(found: Mapping[str, str]) -> Ready:
+    """Raises Unavailable unless every check is "ok"."""
+    bad = sorted(name for name, outcome in found.items() if outcome != "ok")
+    if bad:
+        raise Unavailable("not ready: " + ", ".join(bad), checks=dict(found))
+    return Ready(checks=dict(found))
+
+
+async def outcomes(checks: Mapping[str, Check]) -> dict[str, str]:
+    """All checks at once; "ok", or what is the matter."""
+    found = await asyncio.gather(*(_outcome(name, check) for name, check in checks.items()))
+    return dict(zip(checks, found, strict=True))
+
+
+async def _outcome(name: str, check: Check) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+            await check()
+    except TimeoutError:
+        return f"no answer within {_CHECK_TIMEOUT_S:g} s"
+    except EcapError as exc:
+        return exc.detail
+    except Exception:  # noqa: BLE001  a check that breaks means that nobody knows
+        _log.exception("a readiness check broke", extra={"check": name})
+        return "the check broke"
+    return "ok"
+
+
+def _document_of(api: Api) -> Handler:
+    async def openapi_document(call: Call[Any]) -> Raw:
+        """Get the OpenAPI document of this service."""
+        return Raw(msgspec.json.encode(openapi.document(api)), "application/json")
+
+    return openapi_document

@@ -1,0 +1,85 @@
+"""Rate limits at the edge: who is counted, and what the caller is told.
+
+The buckets themselves are exact across replicas; see `ecap.actors.limits`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from ecap.actors.leasing import Verdict
+from ecap.config.settings import Bucket
+from ecap.errors import RateLimited
+
+__all__ = ["ClientAddress", "Limiter", "Verdict", "admit", "headers"]
+
+
+class Limiter(Protocol):
+    def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict | None:
+        """Decide from what this replica holds; None when it has to ask."""
+        ...
+
+    async def take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict: ...
+
+
+async def admit(limiter: Limiter, key: str, bucket: Bucket) -> Verdict:
+    """Raises RateLimited."""
+    verdict = limiter.try_take(key, rate_per_s=bucket.rate_per_s, burst=bucket.burst)
+    if verdict is None:
+        verdict = await limiter.take(key, rate_per_s=bucket.rate_per_s, burst=bucket.burst)
+    if not verdict.allowed:
+        raise RateLimited("too many requests", retry_after_s=verdict.retry_after_s)
+    return verdict
+
+
+def headers(verdict: Verdict, bucket: Bucket) -> Sequence[tuple[bytes, bytes]]:
+    """`RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers."""
+    full_s = math.ceil(bucket.burst / bucket.rate_per_s)
+    return (
+        (b"ratelimit-policy", b'"default";q=%d;w=%d' % (bucket.burst, full_s)),
+        (
+            b"ratelimit",
+            b'"default";r=%d;t=%d' % (verdict.remaining, math.ceil(verdict.retry_after_s)),
+        ),
+    )
+
+
+class ClientAddress:
+    """The caller's address: the peer, or what a trusted proxy says of it."""
+
+    def __init__(self, trusted: Sequence[str]) -> None:
+        networks = [ipaddress.ip_network(cidr) for cidr in trusted]
+
+        @lru_cache(maxsize=4096)
+        def is_trusted(address: str) -> bool:
+            try:
+                parsed = ipaddress.ip_address(address)
+            except ValueError:
+                return False
+            return any(parsed in network for network in networks)
+
+        self._is_trusted = is_trusted
+
+    def of(self, peer: str, headers: Mapping[bytes, bytes]) -> str:
+        forwarded = headers.get(b"x-forwarded-for")
+        if forwarded is None or not self._is_trusted(peer):
+            return peer
+        address = peer
+        # Each proxy appends whom it saw: walk back as long as the teller is trusted.
+        for hop in reversed(forwarded.decode("latin-1").split(",")):
+            if not self._is_trusted(address) or not _is_address(hop.strip()):
+                break
+            address = hop.strip()
+        return address
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Orders: placed once, decided by fraud, sold from the stock there is."""

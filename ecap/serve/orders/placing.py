@@ -1,0 +1,69 @@
+"""Placing an order: price it, have it judged, write it. In that order, because nothing
+is locked while the shard is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from ecap import logs, metrics
+from ecap.config.settings import Orders as Limits
+from ecap.domain.ids import order_id
+from ecap.domain.rules import UNAVAILABLE
+from ecap.domain.scoring import ScoreQuestion, Verdict
+from ecap.serve.idempotency import Attempt, replayed
+from ecap.serve.orders.draft import Draft, priced, within
+from ecap.serve.orders.models import NewOrder
+from ecap.serve.orders.store import Orders
+from ecap.serve.routing import Raw
+from ecap.serve.scoring import Decider
+
+_log = logs.get("ecap.orders")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What an orders replica holds."""
+
+    store: Orders
+    decider: Decider
+    limits: Limits
+
+
+async def place(
+    shop: Shop, attempt: Attempt, wanted: NewOrder, *, address: str, now: datetime
+) -> Raw:
+    """The answer, now or as it was given before. Raises Invalid, Conflict or InFlight."""
+    known = await shop.store.answer(attempt)
+    if known is not None:
+        return replayed(known)
+    within(wanted, shop.limits)
+    currency = shop.limits.currency
+    items = await shop.store.items(line.product_id for line in wanted.lines)
+    draft = Draft(
+        id=order_id(attempt.user_id, attempt.key),
+        user_id=attempt.user_id,
+        address=address,
+        placed_at=now,
+        wanted=wanted,
+        lines=priced(wanted, items, currency=currency),
+        currency=currency,
+    )
+    verdict, scored = await _judged(shop, draft.question())
+    answer, first = await shop.store.place(attempt, draft, verdict, scored=scored)
+    if not first:
+        return replayed(answer)
+    metrics.orders_placed.labels(draft.order(verdict).status).inc()
+    return answer
+
+
+async def _judged(shop: Shop, question: ScoreQuestion) -> tuple[Verdict, bool]:
+    """The shard's verdict; without one in time a review, never an approval."""
+    try:
+        async with asyncio.timeout(shop.limits.decision_timeout_s):
+            found = await shop.decider.decide(question)
+    except Exception as exc:  # noqa: BLE001  a review is right whatever ails the shard
+        _log.warning("order goes to review: no decision", extra={"error": repr(exc)})
+        return Verdict("review", 0, (UNAVAILABLE,)), False
+    return Verdict(found.decision, found.score, found.reasons), True

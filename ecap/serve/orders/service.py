@@ -1,0 +1,45 @@
+"""What an orders replica holds, and the housekeeping it does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ecap import logs
+from ecap.errors import Retryable
+from ecap.serve.orders.placing import Shop
+from ecap.serve.orders.store import Orders
+from ecap.serve.process import Process
+from ecap.serve.scoring import Decider, fraud_shard
+
+_log = logs.get("ecap.orders")
+_FORGET_EVERY_S = 60.0
+_FORGET_AT_ONCE = 1000
+
+
+@asynccontextmanager
+async def opened(process: Process, *, decider: Decider | None = None) -> AsyncIterator[Shop]:
+    limits = process.settings.orders
+    store = Orders(process.pool)
+    forgetting = asyncio.create_task(
+        _forget(store, older_than_s=limits.idempotency_ttl_s), name="orders-forget"
+    )
+    try:
+        yield Shop(store, decider or fraud_shard(process), limits)
+    finally:
+        forgetting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await forgetting
+
+
+async def _forget(store: Orders, *, older_than_s: float) -> None:
+    """Every replica does this; rows another one deletes are skipped."""
+    while True:
+        await asyncio.sleep(_FORGET_EVERY_S)
+        try:
+            while await store.forget(older_than_s=older_than_s, limit=_FORGET_AT_ONCE):
+                pass
+        except Retryable as exc:
+            _log.warning("old idempotency keys stay for now", extra={"error": exc.detail})

@@ -1,0 +1,252 @@
+"""Orders in PostgreSQL: an order, its stock, its answer and its event commit together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from ecap.clients import outbox
+from ecap.clients.postgres import Connection, Pool, Record, UniqueViolation, load_queries
+from ecap.domain.events import Line, OrderStatus, Payload, new_event
+from ecap.domain.money import to_minor
+from ecap.domain.orders import Placed, changed, may_become, returns_stock, takes_stock
+from ecap.domain.scoring import Verdict
+from ecap.errors import Conflict, NotFound
+from ecap.mesh import current
+from ecap.serve.idempotency import Attempt, InFlight
+from ecap.serve.models import Page, encode_cursor, instant_cursor
+from ecap.serve.orders.draft import Draft
+from ecap.serve.orders.models import (
+    Change,
+    Order,
+    OrderLine,
+    OrderQuery,
+    OrderSummary,
+    Shipping,
+)
+from ecap.serve.routing import Raw
+
+_SQL = load_queries("ecap.serve.orders")
+_PREFIX = "/api/v1/orders"
+
+
+class Orders:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def answer(self, attempt: Attempt) -> Raw | None:
+        """What this key was answered before. Raises Invalid for another request."""
+        return _answer(
+            await self._pool.fetchrow(_SQL["answer"], attempt.user_id, attempt.key), attempt
+        )
+
+    async def items(self, product_ids: Iterable[UUID]) -> Mapping[UUID, Record]:
+        rows = await self._pool.fetch(_SQL["items"], list(product_ids))
+        return {row["product_id"]: row for row in rows}
+
+    async def place(
+        self, attempt: Attempt, draft: Draft, verdict: Verdict, *, scored: bool
+    ) -> tuple[Raw, bool]:
+        """The answer, and whether it is the first of its key.
+
+        Raises InFlight, or Conflict when the stock does not suffice.
+        """
+        order = draft.order(verdict)
+        answer = _first_answer(order)
+        async with self._pool.transaction() as conn:
+            if not await conn.fetchval(_SQL["lock"], attempt.lock):
+                raise InFlight("the same request is under way; ask again")
+            if not await _keep(conn, attempt, answer):
+                row = await conn.fetchrow(_SQL["answer"], attempt.user_id, attempt.key)
+                earlier = _answer(row, attempt)
+                assert earlier is not None
+                return earlier, False
+            await _insert(conn, order, verdict)
+            await _announce(
+                conn, draft.event(verdict, scored=scored), order.user_id, now=order.placed_at
+            )
+            if takes_stock(order.status):
+                # Last, so that a sought-after product is locked for a moment only.
+                await _reserve(conn, order.lines)
+        return answer, True
+
+    async def order(self, order_id: UUID, *, owner: UUID | None) -> Order:
+        """Raises NotFound; also for an order of somebody else than `owner`."""
+        async with self._pool.connection() as conn:
+            row = await conn.fetchrow(_SQL["order"], order_id)
+            return await _order(conn, _visible(row, owner))
+
+    async def page(self, query: OrderQuery, *, owner: UUID | None) -> Page[OrderSummary]:
+        """Newest first; of every user when `owner` is None."""
+        after = instant_cursor(query.cursor)
+        if owner is None:
+            rows = await self._pool.fetch(
+                _SQL["page_of_all"], query.status, *after, query.limit + 1
+            )
+        else:
+            rows = await self._pool.fetch(
+                _SQL["page_of_user"], owner, query.status, *after, query.limit + 1
+            )
+        items = tuple(OrderSummary.model_construct(**dict(row)) for row in rows[: query.limit])
+        more = len(rows) > query.limit
+        last = encode_cursor(items[-1].placed_at, items[-1].id) if more else None
+        return Page(items=items, next_cursor=last)
+
+    async def change(
+        self,
+        order_id: UUID,
+        status: OrderStatus,
+        *,
+        owner: UUID | None,
+        actor: str,
+        reason: str,
+        now: datetime,
+    ) -> Order:
+        """Raises NotFound, or Conflict where this status may not follow.
+
+        Cancelling what is cancelled changes nothing, so that it can be repeated.
+        """
+        async with self._pool.transaction() as conn:
+            row = _visible(await conn.fetchrow(_SQL["lock_order"], order_id), owner)
+            previous: OrderStatus = row["status"]
+            if previous == status == "cancelled":
+                return await _order(conn, row)
+            if not may_become(previous, status):
+                raise Conflict(f"an order that is {previous} does not become {status}")
+            order = await _order(conn, row)
+            event = changed(_placed(order), previous, status, reason=reason, actor=actor)
+            await conn.execute(_SQL["change"], order_id, status, previous, actor, reason, now)
+            await _announce(conn, event, order.user_id, now=now)
+            if returns_stock(previous, status):
+                await conn.execute(_SQL["put_back"], order_id)
+            return await _order(conn, await conn.fetchrow(_SQL["order"], order_id))
+
+    async def forget(self, *, older_than_s: float, limit: int) -> int:
+        """Drop answers nobody may ask for again; says how many those were."""
+        status = await self._pool.execute(_SQL["forget"], older_than_s, limit)
+        return int(status.rpartition(" ")[2])
+
+
+async def _keep(conn: Connection, attempt: Attempt, answer: Raw) -> bool:
+    kept = await conn.fetchval(
+        _SQL["keep"],
+        attempt.user_id,
+        attempt.key,
+        attempt.fingerprint,
+        answer.status,
+        json.dumps(answer.headers),
+        answer.body,
+    )
+    return bool(kept)
+
+
+async def _insert(conn: Connection, order: Order, verdict: Verdict) -> None:
+    try:
+        await conn.execute(
+            _SQL["place"],
+            order.id,
+            order.user_id,
+            order.status,
+            order.amount,
+            order.currency,
+            order.decision,
+            verdict.score,
+            verdict.reasons,
+            None if order.shipping is None else order.shipping.model_dump_json(),
+            order.placed_at,
+            [line.product_id for line in order.lines],
+            [line.sku for line in order.lines],
+            [line.name for line in order.lines],
+            [line.category for line in order.lines],
+            [line.quantity for line in order.lines],
+            [line.unit_price for line in order.lines],
+        )
+    except UniqueViolation as exc:
+        raise Conflict(
+            "this key placed an order so long ago that its answer is gone",
+            field="Idempotency-Key",
+            order_id=order.id,
+        ) from exc
+
+
+async def _reserve(conn: Connection, lines: tuple[OrderLine, ...]) -> None:
+    ids = [line.product_id for line in lines]
+    rows = await conn.fetch(_SQL["reserve"], ids, [line.quantity for line in lines])
+    if len(rows) == len(lines):
+        return
+    reserved = {row["product_id"] for row in rows}
+    left = {row["product_id"]: row["stock"] for row in await conn.fetch(_SQL["stock"], ids)}
+    short = [(at, line) for at, line in enumerate(lines) if line.product_id not in reserved]
+    raise Conflict(
+        "not enough in stock: " + ", ".join(line.name for _, line in short),
+        errors=[
+            {"field": f"lines.{at}.quantity", "message": f"{left[line.product_id]} left"}
+            for at, line in short
+        ],
+        products=[line.product_id for _, line in short],
+    )
+
+
+async def _announce(conn: Connection, payload: Payload, user_id: UUID, *, now: datetime) -> None:
+    event = new_event(
+        payload,
+        key=str(user_id),
+        producer="orders",
+        now=now,
+        traceparent=current().trace.traceparent,
+    )
+    await outbox.append(conn, "orders", "transactions", [event])
+
+
+def _visible(row: Record | None, owner: UUID | None) -> Record:
+    # Whose order it is, is nobody else's business: the same answer as for none.
+    if row is None or (owner is not None and row["user_id"] != owner):
+        raise NotFound("no such order")
+    return row
+
+
+async def _order(conn: Connection, row: Record | None) -> Order:
+    assert row is not None
+    lines = await conn.fetch(_SQL["lines"], row["id"])
+    history = await conn.fetch(_SQL["history"], row["id"])
+    values = dict(row)
+    shipping = values.pop("shipping")
+    return Order.model_construct(
+        **values,
+        shipping=None if shipping is None else Shipping.model_validate_json(shipping),
+        lines=tuple(OrderLine.model_construct(**dict(line)) for line in lines),
+        history=tuple(Change.model_construct(**dict(one)) for one in history),
+    )
+
+
+def _placed(order: Order) -> Placed:
+    return Placed(
+        order_id=order.id,
+        user_id=order.user_id,
+        amount_minor=to_minor(order.amount),
+        currency=order.currency,
+        lines=tuple(
+            Line(line.product_id, line.category, line.quantity, to_minor(line.unit_price))
+            for line in order.lines
+        ),
+        placed_at=order.placed_at,
+    )
+
+
+def _first_answer(order: Order) -> Raw:
+    return Raw(
+        order.model_dump_json(exclude_none=True).encode(),
+        "application/json",
+        201,
+        (("location", f"{_PREFIX}/{order.id}"), ("etag", f'"{order.version}"')),
+    )
+
+
+def _answer(row: Record | None, attempt: Attempt) -> Raw | None:
+    if row is None:
+        return None
+    attempt.check(row["fingerprint"])
+    headers = tuple((name, value) for name, value in json.loads(row["headers"]))
+    return Raw(row["body"], "application/json", row["status"], headers)

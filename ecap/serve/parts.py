@@ -1,0 +1,28 @@
+"""What an edge needs of its process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ecap.mesh.identity import ServiceIdentity
+from ecap.serve.limits import Limiter
+from ecap.serve.routing import Check
+from ecap.serve.tokens import TokenVerifier
+
+
+@dataclass(frozen=True)
+class EdgeParts:
+    """`state` is handed to the handlers.
+
+    A caller that proves to be one of our services by `identity` is not counted
+    against the limits: the request it works for was. `checks` say what it takes
+    to be ready.
+    """
+
+    state: Any
+    verifier: TokenVerifier
+    limiter: Limiter | None
+    identity: ServiceIdentity | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)

@@ -1,0 +1,26 @@
+"""If-Match and If-None-Match over version numbers (RFC 9110, section 13)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ecap.errors import PreconditionFailed
+from ecap.serve.routing import Call
+
+# A name that ends in "!" is a required header; see `ecap.serve.openapi`.
+IF_MATCH: Mapping[str, str] = {"If-Match!": 'the ETag you saw, such as "3"'}
+IF_NONE_MATCH: Mapping[str, str] = {"If-None-Match": "answer 304 when this ETag still holds"}
+
+# "7" or "7-42": what follows the dash makes the tag differ, not the version.
+_TAG = re.compile(r'^(?:W/)?"(\d{1,18})(?:-\w+)?"$')
+
+
+def required_version(call: Call[Any]) -> int:
+    """The version the caller saw. Raises PreconditionFailed without one."""
+    given = call.header("if-match")
+    match = _TAG.match(given.strip()) if given else None
+    if match is None:
+        raise PreconditionFailed("send the resource's ETag as If-Match", header="If-Match")
+    return int(match[1])

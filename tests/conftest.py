@@ -1,0 +1,41 @@
+"""Real servers for the tests that need them, one set for the whole session.
+
+`servers` are PostgreSQL, the Kafka broker, the Vault server and the mail sink,
+started from an empty folder in about a second; `settings` points at them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ecap.config import Settings, load
+from ecap.local.runtime import Runtime
+
+
+@pytest.fixture(scope="session")
+def state_dir() -> Iterator[Path]:
+    # Not tmp_path: the unprivileged account of PostgreSQL has to reach it.
+    with tempfile.TemporaryDirectory(prefix="ecap-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "state"
+
+
+@pytest.fixture(scope="session")
+async def servers(state_dir: Path) -> AsyncIterator[Runtime]:
+    from ecap.local.servers import open_servers
+
+    plain: dict[str, str] = {}
+    async with open_servers(
+        load(plain, secrets=False), state_dir, environ=plain, durable=False, beside_others=True
+    ) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def settings(servers: Runtime) -> Settings:
+    """As a worker sees them: addresses from the environment, secrets from Vault."""
+    return load(servers.environ)
