@@ -69,9 +69,8 @@ class Terraform:
         self.run(folder, "apply", "-no-color", "-lock=false", "plan.bin")
 
     def destroy(self, folder: Path, *arguments: str) -> None:
-        """One at a time, so that the order in which the stubs were asked is the graph's."""
         self.run(
-            folder, "destroy", "-auto-approve", "-parallelism=1", "-no-color", "-input=false", *arguments
+            folder, "destroy", "-auto-approve", "-refresh=false", "-no-color", "-input=false", *arguments
         )
 
 

@@ -13,28 +13,29 @@ locals {
   group_arns  = ["${local.arn_prefix}:group/${var.name}/*/${var.group_prefix}*"]
 }
 
-# What the running platform does: shards assign partitions by hand, so groups are only looked at.
+# What the running platform does. Relay and shards make the topics that are missing; they assign
+# partitions by hand, so no group is used.
 data "aws_iam_policy_document" "client" {
   statement {
     sid       = "Connect"
-    actions   = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster"]
+    actions   = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"]
     resources = [local.cluster_arn]
   }
 
   statement {
     sid       = "Topics"
-    actions   = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData", "kafka-cluster:WriteData"]
+    actions   = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:ReadData", "kafka-cluster:WriteData"]
     resources = local.topic_arns
   }
 }
 
-# What `ecap migrate` and operators' tools do besides.
+# What operators' tools do besides: alter topics, look at groups.
 data "aws_iam_policy_document" "admin" {
   source_policy_documents = [data.aws_iam_policy_document.client.json]
 
   statement {
-    sid       = "MakeTopics"
-    actions   = ["kafka-cluster:AlterTopic", "kafka-cluster:AlterTopicDynamicConfiguration", "kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopicDynamicConfiguration"]
+    sid       = "AlterTopics"
+    actions   = ["kafka-cluster:AlterTopic", "kafka-cluster:AlterTopicDynamicConfiguration", "kafka-cluster:DescribeTopicDynamicConfiguration"]
     resources = local.topic_arns
   }
 

@@ -14,11 +14,11 @@ output "bootstrap_brokers" {
 }
 
 output "client_policy_json" {
-  description = "IAM policy for pods that read and write ECAP's topics."
+  description = "IAM policy for pods that make, read and write ECAP's topics."
   value       = data.aws_iam_policy_document.client.json
 }
 
 output "admin_policy_json" {
-  description = "IAM policy for the migration step, which makes and alters ECAP's topics."
+  description = "IAM policy for operators' tools, which also alter topics and look at groups."
   value       = data.aws_iam_policy_document.admin.json
 }
