@@ -31,7 +31,7 @@ def run(report: Any, *, write: bool) -> None:
                 report.step("checkov", lambda: (outside.checkov(platform), platform.name))
             else:
                 report.skip("checkov", "is not installed")
-    report.step("mutations", mutations.check)
+        report.step("mutations", lambda: mutations.check(terraform, made))
 
 
 def module_tests(terraform: Terraform) -> tuple[list[Finding], str]:
