@@ -1,4 +1,4 @@
-"""The price of one planned resource. A type that is neither priced nor free here fails the pricing."""
+"""The price of one planned resource. A type neither priced nor free here fails the pricing."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -154,5 +154,5 @@ def lines(plan: dict[str, Any], tariff: Tariff) -> Iterator[tuple[str, Line]]:
                 yield address, line
         elif kind not in FREE:
             raise Unpriced(
-                f"{address}: no price for {kind}. Add it to pricing/resources.py, as priced or FREE."
+                f"{address}: no price for {kind}. Add it to PRICED or FREE in pricing/resources.py."
             )

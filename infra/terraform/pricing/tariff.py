@@ -24,14 +24,16 @@ class Tariff:
 
     @classmethod
     def load(cls, *, hours: float | None = None, region: str = "us-east-1") -> "Tariff":
-        """`hours` a month that the environment exists: what is created and destroyed each day costs less."""
+        """`hours` a month that the environment exists; what is made anew each day costs less."""
         document = json.loads((HERE / f"prices-{region}.json").read_text())
         full = document["hours_per_month"]
         return cls(document["prices"], hours or full, full, document["as_of"])
 
     def unit(self, key: str) -> float:
         if key not in self.prices:
-            raise KeyError(f"no price {key!r}: add it to pricing/prices-us-east-1.json with its source")
+            raise KeyError(
+                f"no price {key!r}: add it to pricing/prices-us-east-1.json with its source"
+            )
         return float(self.prices[key]["usd"])
 
     def hourly(self, key: str, count: float = 1) -> Line:

@@ -2,8 +2,9 @@
 
     python infra/terraform/tests/check.py [--quick] [--write] [--only NAME ...]
 
---quick stops before Terraform runs: schema, declarations, tables, format. --write renews the tables of
-README.md and the environments' price.json. A missing tool is skipped aloud; the exit is 1 on findings.
+--quick stops before Terraform runs: schema, declarations, tables, format. --write renews the
+tables of README.md and the environments' price.json. A missing tool is skipped aloud; the exit is
+1 on findings.
 
 Needs python-hcl2 and pyyaml; for the whole run terraform 1.11 or later, tf, grpcio and msgpack;
 checkov where it is installed.
@@ -24,8 +25,23 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from findings import Finding  # noqa: E402 - the folders above are put on the path first
 
 QUICK = ("fmt", "schema", "declarations", "tables")
-WHOLE = ("module-tests", "environments", "bootstrap", "iam-usage", "destroy-order", "checkov", "mutations")
-PACKAGES = {"hcl2": "python-hcl2", "yaml": "pyyaml", "tf": "tf", "grpc": "grpcio", "msgpack": "msgpack"}
+WHOLE = (
+    "module-tests",
+    "environments",
+    "bootstrap",
+    "charts",
+    "iam-usage",
+    "destroy-order",
+    "checkov",
+    "mutations",
+)
+PACKAGES = {
+    "hcl2": "python-hcl2",
+    "yaml": "pyyaml",
+    "tf": "tf",
+    "grpc": "grpcio",
+    "msgpack": "msgpack",
+}
 
 
 @dataclass
@@ -73,7 +89,9 @@ def main(arguments: list[str]) -> int:
 
         quick.run(report, terraform=bool(binary), write=options.write)
     if not options.quick:
-        absent = missing("hcl2", "yaml", "tf", "grpc", "msgpack") + ([] if binary else ["terraform"])
+        absent = missing("hcl2", "yaml", "tf", "grpc", "msgpack") + (
+            [] if binary else ["terraform"]
+        )
         if absent:
             for name in WHOLE:
                 report.skip(name, f"needs {', '.join(absent)}")

@@ -22,7 +22,11 @@ def folder_faults(path: Path) -> Iterator[tuple[str, str]]:
     variables = {labels[0]: body for f in files for labels, body in f.labelled("variable")}
     outputs = {labels[0]: body for f in files for labels, body in f.labelled("output")}
     local_names = [
-        name for f in files for entry in f.body.get("locals", []) for name in entry if name[0] != "_"
+        name
+        for f in files
+        for entry in f.body.get("locals", [])
+        for name in entry
+        if name[0] != "_"
     ]
     for name, body in {**variables, **outputs}.items():
         if len(str(body.get("description", ""))) < 5:
@@ -65,7 +69,14 @@ def module_calls(path: Path) -> Iterator[tuple[str, str]]:
             declared = {
                 labels[0]: spec for f in folder(source) for labels, spec in f.labelled("variable")
             }
-            given = set(body) - {"source", "count", "for_each", "depends_on", "providers", "version"}
+            given = set(body) - {
+                "source",
+                "count",
+                "for_each",
+                "depends_on",
+                "providers",
+                "version",
+            }
             for unknown in sorted(given - set(declared)):
                 yield f"module.{name}.{unknown}", "is no input of that module"
             for missing, spec in declared.items():

@@ -35,7 +35,11 @@ CLUSTER = [
     ("helm_release.ecap", "helm_release.karpenter_nodes", "its pods run on them"),
     ("helm_release.ecap", "helm_release.kafka", "it drains into it"),
     ("helm_release.ecap", "helm_release.monitoring", "the kind of its monitors goes with it"),
-    ("helm_release.karpenter_nodes", "helm_release.karpenter", "only Karpenter takes its nodes down"),
+    (
+        "helm_release.karpenter_nodes",
+        "helm_release.karpenter",
+        "only Karpenter takes its nodes down",
+    ),
     ("helm_release.karpenter", "helm_release.namespaces", "it lives in one"),
 ]
 RULES = {"platform": PLATFORM, "cluster": CLUSTER}
@@ -51,7 +55,9 @@ class Graph:
         self.nodes = {*self.needs, *(n for needed in self.needs.values() for n in needed)}
 
     def find(self, ending: str) -> str | None:
-        return next((n for n in sorted(self.nodes) if n == ending or n.endswith(f".{ending}")), None)
+        return next(
+            (n for n in sorted(self.nodes) if n == ending or n.endswith(f".{ending}")), None
+        )
 
     def reaches(self, start: str, end: str) -> bool:
         seen, ahead = {start}, [start]
@@ -88,5 +94,7 @@ def destroyed(terraform: Terraform, environment: str, *variables: str) -> list[F
     stub.deleted.clear()
     terraform.destroy(folder, *variables)
     left = terraform.run(folder, "state", "list").split()
-    managed = [address for address in left if ".data." not in address and not address.startswith("data.")]
+    managed = [
+        address for address in left if ".data." not in address and not address.startswith("data.")
+    ]
     return [Finding("destroy-order", f"{environment}: {address}", "is left") for address in managed]

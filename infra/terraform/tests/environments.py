@@ -18,7 +18,7 @@ TOKEN = {"TF_VAR_cache_auth_token": "only-for-plans-" + "0" * 32}
 
 
 def planned(terraform: Terraform, name: str) -> Environment:
-    """The platform planned and applied to the stub; the cluster root planned with what it published."""
+    """The platform planned and applied to the stub; the cluster planned with what it published."""
     terraform.environment.update(TOKEN)
     folder = terraform.tree / "environments" / name
     platform = terraform.plan(folder / "platform", VARIABLES)
@@ -41,6 +41,8 @@ def priced(name: str, plan: dict[str, Any], *, tree: Any = TERRAFORM) -> list[Fi
         found.append(Finding("price", name, what))
     record = tree / "environments" / name / "platform" / "price.json"
     if json.loads(record.read_text()) != json.loads(price_file(bill, tariff)):
-        what = f"is not the price of the plan, {total(bill):.2f} USD: run pricing.price with --write"
+        what = (
+            f"is not the price of the plan, {total(bill):.2f} USD: run pricing.price with --write"
+        )
         found.append(Finding("price", str(record.relative_to(tree)), what))
     return found

@@ -28,11 +28,12 @@ class Document:
     body: dict[str, Any]
 
     def labelled(self, kind: str) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-        """Blocks of a kind with their labels: (("aws_vpc", "this"), {...}) or (("name",), {...})."""
+        """Blocks of a kind by labels: (("aws_vpc", "this"), {...}) or (("name",), {...})."""
         depth = 2 if kind in ("resource", "data") else 1
         found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
         for entry in self.body.get(kind, []):
-            body, labels = entry, ()
+            body: dict[str, Any] = entry
+            labels: tuple[str, ...] = ()
             for _ in range(depth):
                 (label, body), *_ = body.items()
                 labels = (*labels, label.strip('"'))

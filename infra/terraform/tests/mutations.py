@@ -1,7 +1,7 @@
 """Planted faults: each must be found, by the check that is named for it.
 
-Faults of one stage and environment are planted together, so that one plan shows them all; each has to be
-found by a finding of its own, that says where it is.
+Faults of one stage and environment are planted together, so that one plan shows them all; each has
+to be found by a finding of its own, that says where it is.
 """
 
 import re
@@ -25,7 +25,7 @@ NEEDED = ("dev", "staging")
 
 @dataclass
 class Bench:
-    """A tree whose environments were planned sound; faults are planted in it and taken out again."""
+    """A tree whose environments were planned sound; faults go in and are taken out again."""
 
     terraform: Terraform
     environments: dict[str, assertions.Environment]
@@ -79,7 +79,9 @@ class Bench:
             for name, text in sound.items():
                 (self.terraform.tree / name).write_text(text)
         for fault in faults:
-            if not any(f.check == fault.caught_by and re.search(fault.saying, str(f), re.S) for f in found):
+            if not any(
+                f.check == fault.caught_by and re.search(fault.saying, str(f), re.S) for f in found
+            ):
                 others = sorted({str(f)[:200] for f in found})
                 yield fault, f"not found by {fault.caught_by} as {fault.saying!r}, among {others}"
 

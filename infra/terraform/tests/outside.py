@@ -14,12 +14,18 @@ from trees import TERRAFORM, TESTS
 
 
 def checkov(plan: Plan) -> list[Finding]:
-    """On the plan: it sees values there that the code only computes. Skips and reasons: checkov.yaml."""
+    """On the plan, which holds values that the code only computes. Skips: see checkov.yaml."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan.json"
         file.write_text(json.dumps(plan.body))
         done = subprocess.run(
-            [str(executable("checkov")), "-f", str(file), "--config-file", str(TESTS / "checkov.yaml")],
+            [
+                str(executable("checkov")),
+                "-f",
+                str(file),
+                "--config-file",
+                str(TESTS / "checkov.yaml"),
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -1,4 +1,4 @@
-"""A plan as JSON, seen as resources: what is planned, what is still unknown, and the policies in it."""
+"""A plan as JSON, seen as resources: what is planned, what is unknown, the policies in it."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class Resource:
     unknown: dict[str, Any]
 
     def at(self, path: str) -> Any:
-        """The value at "a.b.c", first members of lists; None where there is none or it is unknown."""
+        """The value at "a.b.c", first members of lists; None where it is absent or unknown."""
         found: Any = self.values
         for part in path.split("."):
             if isinstance(found, list):
@@ -91,7 +91,7 @@ class Plan:
                 yield resource["address"], resource["values"]
 
     def releases(self) -> dict[str, tuple[Resource, dict[str, Any]]]:
-        """Helm releases by name with their values, which yamlencode writes as YAML that a plan keeps."""
+        """Helm releases by name, with their values merged."""
         found = {}
         for release in self.resources("helm_release"):
             merged: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Arguments against the providers' real schemas, without Terraform: unknown, missing, of the wrong kind."""
+"""Arguments against the real schemas, without Terraform: unknown, missing, of the wrong kind."""
 
 import gzip
 import json
@@ -45,7 +45,9 @@ def blocks_in(body: dict[str, Any]) -> tuple[dict[str, list[dict[str, Any]]], se
         members = given if isinstance(given, list) else [given]
         if name == "dynamic":
             for member in members:
-                (inner, spec), *_ = member.body.items() if isinstance(member, Block) else member.items()
+                (inner, spec), *_ = (
+                    member.body.items() if isinstance(member, Block) else member.items()
+                )
                 spec = spec.body if isinstance(spec, Block) else spec
                 content = [c.body for c in spec.get("content", [])]
                 found.setdefault(inner, []).extend(content)
@@ -55,7 +57,9 @@ def blocks_in(body: dict[str, Any]) -> tuple[dict[str, list[dict[str, Any]]], se
     return found, dynamic
 
 
-def body_faults(schema: dict[str, Any], body: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
+def body_faults(
+    schema: dict[str, Any], body: dict[str, Any], where: str
+) -> Iterator[tuple[str, str]]:
     attributes, block_types = schema["attributes"], schema["block_types"]
     blocks, dynamic = blocks_in(body)
     arguments = {k: v for k, v in body.items() if k not in blocks and k != "dynamic"}
@@ -74,7 +78,11 @@ def body_faults(schema: dict[str, Any], body: dict[str, Any], where: str) -> Ite
         if name in META:
             continue
         if name not in block_types:
-            hint = "is an argument, written as a block" if name in attributes else "is no block of this type"
+            hint = (
+                "is an argument, written as a block"
+                if name in attributes
+                else "is no block of this type"
+            )
             yield f"{where}.{name}", hint
             continue
         most = block_types[name].get("max_items")

@@ -27,7 +27,9 @@ def table(path: Path) -> str:
     lines = [f"### {path.name}", "", "| input | type | default | what |", "|---|---|---|---|"]
     for name, body in inputs:
         default = f"`{cell(body['default'], 40)}`" if "default" in body else "required"
-        lines.append(f"| `{name}` | {kind(str(body['type']))} | {default} | {cell(body['description'])} |")
+        lines.append(
+            f"| `{name}` | {kind(str(body['type']))} | {default} | {cell(body['description'])} |"
+        )
     lines += ["", "| output | what |", "|---|---|"]
     lines += [f"| `{name}` | {cell(body['description'])} |" for name, body in outputs]
     return "\n".join(lines)

@@ -14,7 +14,9 @@ from typing import Any
 from trees import SCHEMAS, TERRAFORM
 
 TIMEOUT_S = 120
-IGNORED = shutil.ignore_patterns(".terraform", "*.tfstate*", "__pycache__", ".pytest_cache", "schema")
+IGNORED = shutil.ignore_patterns(
+    ".terraform", "*.tfstate*", "__pycache__", ".pytest_cache", "schema"
+)
 
 
 class TerraformFailed(Exception):
@@ -70,7 +72,13 @@ class Terraform:
 
     def destroy(self, folder: Path, *arguments: str) -> None:
         self.run(
-            folder, "destroy", "-auto-approve", "-refresh=false", "-no-color", "-input=false", *arguments
+            folder,
+            "destroy",
+            "-auto-approve",
+            "-refresh=false",
+            "-no-color",
+            "-input=false",
+            *arguments,
         )
 
 

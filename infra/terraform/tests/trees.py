@@ -19,7 +19,9 @@ def examples(tree: Path = TERRAFORM) -> list[Path]:
 
 def roots(tree: Path = TERRAFORM) -> list[Path]:
     """Folders that an operator applies."""
-    names = [f"environments/{env}/{half}" for env in ENVIRONMENTS for half in ("platform", "cluster")]
+    names = [
+        f"environments/{env}/{half}" for env in ENVIRONMENTS for half in ("platform", "cluster")
+    ]
     return [tree / name for name in ("bootstrap", *names) if (tree / name).is_dir()]
 
 

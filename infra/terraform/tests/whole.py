@@ -1,9 +1,11 @@
 """The checks that run the stock Terraform binary against the stub providers."""
 
+import importlib.util
 import re
 from typing import Any
 
 import assertions
+import charts
 import destroy_order
 import mutations
 import outside
@@ -24,6 +26,7 @@ def run(report: Any, *, write: bool) -> None:
         report.step("environments", lambda: environments(terraform, made, write=write))
         report.step("bootstrap", lambda: bootstrap(terraform))
         if made:
+            rendered_charts(report, terraform, made)
             iam_usage(report, made["production"].platform)
             report.step("destroy-order", lambda: destroy(terraform))
             if outside.executable("checkov"):
@@ -64,7 +67,9 @@ def environments(
             rewrite_price(name, environment.platform)
         found += assertions.of_environment(environment)
         found += priced(name, environment.platform.body)
-        prices.append(f"{name} {total(price(environment.platform.body, name, Tariff.load())):.0f} USD")
+        prices.append(
+            f"{name} {total(price(environment.platform.body, name, Tariff.load())):.0f} USD"
+        )
     return found, ", ".join(prices)
 
 
@@ -80,6 +85,21 @@ def bootstrap(terraform: Terraform) -> tuple[list[Finding], str]:
     except TerraformFailed as failed:
         return [Finding("plan", "bootstrap", failed.output.strip()[-3000:])], ""
     return assertions.of_plan(Plan("bootstrap", plan)), f"{len(plan['resource_changes'])} resources"
+
+
+def rendered_charts(report: Any, terraform: Terraform, made: dict[str, Environment]) -> None:
+    """The charts of deploy/ stand outside the copied tree: read them from the project."""
+    plans = {name: environment.cluster for name, environment in made.items()}
+    folder = {name: TERRAFORM / "environments" / name / "cluster" for name in plans}
+    if missing := {
+        chart for name, plan in plans.items() for chart in charts.absent(plan, folder[name])
+    }:
+        report.skip("charts", f"not in deploy/kuberay yet: {', '.join(sorted(missing))}")
+    if importlib.util.find_spec("helm_python") is None:
+        report.skip("charts", "needs helm-python-sdk")
+        return
+    found = [f for name, plan in plans.items() for f in charts.check(plan, folder[name])]
+    report.step("charts", lambda: (found, "local charts with the values of three plans"))
 
 
 def iam_usage(report: Any, plan: Plan) -> None:

@@ -63,7 +63,10 @@ def readable(plan: Plan) -> Iterator[tuple[str, str]]:
             for argument in arguments:
                 # "unknown" alone is what a provider computes for an argument that nobody set
                 if resource.values.get(argument) not in (None, ""):
-                    yield resource.address, f"{argument} puts a secret into the state; use {argument}_wo"
+                    yield (
+                        resource.address,
+                        f"{argument} puts a secret into the state; use {argument}_wo",
+                    )
 
 
 def buckets(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -77,7 +80,9 @@ def buckets(plan: Plan) -> Iterator[tuple[str, str]]:
         rule = named.get((module, name, index)) or modules.get((module, index))
         if log:
             rule = named.get((module, "logs", None))
-        algorithm = rule.at("rule.apply_server_side_encryption_by_default.sse_algorithm") if rule else None
+        algorithm = (
+            rule.at("rule.apply_server_side_encryption_by_default.sse_algorithm") if rule else None
+        )
         if algorithm != ("AES256" if log else "aws:kms"):
             yield bucket.address, f"is encrypted with {algorithm}, not with our key"
         if not log and rule and rule.at("rule.bucket_key_enabled") is not True:

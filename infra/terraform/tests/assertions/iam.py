@@ -1,10 +1,10 @@
-"""Policies name what they allow. What the running platform may do is what its code calls: see usage.py."""
+"""Policies name what they allow. That the code calls it, too, is usage.py's business."""
 
 from collections.abc import Iterator
 
 from plans import Plan, Policy
 
-# Actions that know no resources, or whose resource does not exist before the call (IAM's own tables).
+# Actions that know no resources, by IAM's own tables.
 WITHOUT_RESOURCE = {
     "ec2:DescribeCapacityReservations", "ec2:DescribeImages", "ec2:DescribeInstanceStatus",
     "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeInstanceTypes", "ec2:DescribeInstances",
@@ -28,7 +28,9 @@ def faults(statement: Policy) -> Iterator[str]:
         yield f"{statement.sid!r} says what is not meant (not_actions, not_resources)"
     if statement.effect != "Allow" or statement.sid == "AccountDelegatesToIam":
         return
-    in_key_policy = bool(statement.principals) and all(a.startswith("kms:") for a in statement.actions)
+    in_key_policy = bool(statement.principals) and all(
+        a.startswith("kms:") for a in statement.actions
+    )
     for action in statement.actions:
         if action == "*" or action.endswith(":*"):
             yield f"{statement.sid!r} allows {action}"
@@ -43,4 +45,7 @@ def attachments(plan: Plan) -> Iterator[tuple[str, str]]:
     for attachment in plan.resources("aws_iam_role_policy_attachment"):
         name = str(attachment.values["policy_arn"]).split(":policy/", 1)[-1]
         if name not in MANAGED:
-            yield attachment.address, f"attaches {name}: write a policy of our own, or add it to MANAGED with care"
+            yield (
+                attachment.address,
+                f"attaches {name}: write a policy of our own, or add it to MANAGED with care",
+            )

@@ -33,7 +33,10 @@ def both_sides(plan: Plan) -> Iterator[tuple[str, str]]:
 def data_stores(plan: Plan) -> Iterator[tuple[str, str]]:
     open_ports = flows(plan, FLOWS[0])
     served = [
-        *(("nodes-to-postgresql", d.address, d.values["port"]) for d in plan.resources("aws_db_instance")),
+        *(
+            ("nodes-to-postgresql", d.address, d.values["port"])
+            for d in plan.resources("aws_db_instance")
+        ),
         *(
             ("nodes-to-valkey", c.address, c.values["port"])
             for c in plan.resources("aws_elasticache_replication_group")

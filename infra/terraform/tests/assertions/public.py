@@ -6,7 +6,13 @@ from plans import Plan, Policy, Resource
 
 WORLD = {"0.0.0.0/0", "::/0"}
 # Conditions that tie a statement for "everybody" to this account or organisation.
-TYING = {"kms:CallerAccount", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:SourceAccount", "aws:SourceArn"}
+TYING = {
+    "kms:CallerAccount",
+    "aws:PrincipalAccount",
+    "aws:PrincipalOrgID",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+}
 
 
 def check(plan: Plan) -> list[tuple[str, str]]:
@@ -49,7 +55,9 @@ def endpoints(plan: Plan) -> Iterator[tuple[str, str]]:
         if cluster.at("vpc_config.endpoint_private_access") is not True:
             yield cluster.address, "has no private endpoint"
         networks = cluster.at("vpc_config.public_access_cidrs") or []
-        if cluster.at("vpc_config.endpoint_public_access") and (not networks or set(networks) & WORLD):
+        if cluster.at("vpc_config.endpoint_public_access") and (
+            not networks or set(networks) & WORLD
+        ):
             yield cluster.address, "answers the whole internet"
     for brokers in plan.resources("aws_msk_cluster"):
         path = "broker_node_group_info.connectivity_info.public_access.type"
@@ -63,7 +71,12 @@ def buckets(plan: Plan) -> Iterator[tuple[str, str]]:
     closed = {identity(b): b for b in plan.resources("aws_s3_bucket_public_access_block")}
     for bucket in plan.resources("aws_s3_bucket"):
         block = closed.get(identity(bucket))
-        flags = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
+        flags = (
+            "block_public_acls",
+            "block_public_policy",
+            "ignore_public_acls",
+            "restrict_public_buckets",
+        )
         if block is None or not all(block.values.get(flag) for flag in flags):
             yield bucket.address, "is not closed to the public in all four ways"
 

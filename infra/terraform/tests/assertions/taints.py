@@ -5,7 +5,11 @@ from typing import Any
 
 from plans import Plan
 
-EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+EFFECTS = {
+    "NO_SCHEDULE": "NoSchedule",
+    "NO_EXECUTE": "NoExecute",
+    "PREFER_NO_SCHEDULE": "PreferNoSchedule",
+}
 # Where each release says it runs: path to the object that holds nodeSelector and tolerations.
 PLACES = {
     "kuberay-operator": [""],
@@ -23,7 +27,9 @@ class Nodes:
     def __init__(self, platform: Plan, cluster: Plan) -> None:
         self.kinds: dict[str, tuple[dict[str, str], set[tuple[str, str, str]], bool]] = {}
         for group in platform.resources("aws_eks_node_group"):
-            taints = {(t["key"], t["value"], EFFECTS[t["effect"]]) for t in group.values["taint"] or []}
+            taints = {
+                (t["key"], t["value"], EFFECTS[t["effect"]]) for t in group.values["taint"] or []
+            }
             spot = group.values["capacity_type"] == "SPOT"
             self.kinds[str(group.index)] = (group.values["labels"] or {}, taints, spot)
         releases = cluster.releases()
@@ -51,7 +57,9 @@ def at(values: dict[str, Any], path: str) -> Any:
     return values
 
 
-def placement(nodes: Nodes, release: str, path: str, place: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def placement(
+    nodes: Nodes, release: str, path: str, place: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
     where = f"{release} {path}".strip()
     if path == "scheduling.workers" and not place:
         return  # dev has no on-demand workers
@@ -63,14 +71,19 @@ def placement(nodes: Nodes, release: str, path: str, place: dict[str, Any]) -> I
     for kind in kinds:
         _, taints, spot = nodes.kinds[kind]
         for key, value, effect in sorted(taints - tolerated):
-            yield where, f"does not tolerate {key}={value}:{effect} of {kind}, so it cannot start there"
+            yield (
+                where,
+                f"does not tolerate {key}={value}:{effect} of {kind}, so it cannot start there",
+            )
         if spot and (release in MUST_STAY or path == "scheduling.head"):
             yield where, f"runs on {kind}, which is spot: it must not vanish with a node"
 
 
 def pools_are_wide(cluster: Plan) -> Iterator[tuple[str, str]]:
     releases = cluster.releases()
-    for name, pool in releases["karpenter-nodes"][1]["pools"].items() if "karpenter-nodes" in releases else ():
+    for name, pool in (
+        releases["karpenter-nodes"][1]["pools"].items() if "karpenter-nodes" in releases else ()
+    ):
         types = len(pool["families"]) * len(pool["sizes"])
         if pool["capacity"] == "spot" and types < 10:
             yield f"pool {name}", f"has {types} instance types; spot needs 10 or more"

@@ -9,13 +9,17 @@ from plans import Plan
 from trees import PROJECT
 
 CODE = PROJECT / "ecap"
-# Policy documents of the running platform's roles: modules/msk, s3-data-lake, rds (see platform/compute.tf).
+# Policy documents of the running platform's roles, which platform/compute.tf attaches.
 DOCUMENTS = re.compile(r"\.aws_iam_policy_document\.(client|read_write|connect)$")
 
-KAFKA_METADATA = {"kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:DescribeTopic"}
+KAFKA_METADATA = {
+    "kafka-cluster:Connect",
+    "kafka-cluster:DescribeCluster",
+    "kafka-cluster:DescribeTopic",
+}
 S3_FILES = {
-    "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket",
-    "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts", "s3:PutObject",
+    "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetBucketLocation", "s3:GetObject",
+    "s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts", "s3:PutObject",
 }  # fmt: skip
 
 # A call in the code, and the actions that AWS asks for it.
@@ -24,7 +28,10 @@ CALLS: list[tuple[str, set[str]]] = [
     (r"\benable_idempotence=(?!False)", {"kafka-cluster:WriteDataIdempotently"}),
     (r"\bAIOKafkaConsumer\(", KAFKA_METADATA | {"kafka-cluster:ReadData"}),
     (r"\badmin\.create_topics\(", KAFKA_METADATA | {"kafka-cluster:CreateTopic"}),
-    (r"\b(alter_configs|incremental_alter_configs)\(", {"kafka-cluster:AlterTopicDynamicConfiguration"}),
+    (
+        r"\b(alter_configs|incremental_alter_configs)\(",
+        {"kafka-cluster:AlterTopicDynamicConfiguration"},
+    ),
     (r"\bcreate_partitions\(", {"kafka-cluster:AlterTopic"}),
     (r"\bgroup_id=(?!None)", {"kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"}),
     (r"\btransactional_id=(?!None)", {"kafka-cluster:AlterTransactionalId"}),
@@ -33,7 +40,7 @@ CALLS: list[tuple[str, set[str]]] = [
     (r"client\([\"']secretsmanager[\"']", {"secretsmanager:GetSecretValue"}),
     (r"client\([\"']kms[\"']", {"kms:Decrypt", "kms:GenerateDataKey"}),
 ]
-# Granted before the code that needs it: each with what will call it. An entry that is called must go.
+# Granted before the code that needs it, with what will call it. What is called must leave.
 AHEAD = {
     **dict.fromkeys(S3_FILES, "the data lake pipeline and the batch jobs"),
     "rds-db:connect": "logging in to PostgreSQL with an IAM token instead of a Vault credential",

@@ -159,7 +159,9 @@ def as_object(block: Block) -> list[Any]:
 def provider_block(javascript: str, declarations: str, *, nested: bool) -> Block:
     """Provider classes have no typed getters: their tables for writing HCL serve instead."""
     blocks = documented_blocks(declarations)
-    functions = re.finditer(r"^function (\w+)ToHclTerraform\(struct\) \{\n(.*?)^\}", javascript, re.M | re.S)
+    functions = re.finditer(
+        r"^function (\w+)ToHclTerraform\(struct\) \{\n(.*?)^\}", javascript, re.M | re.S
+    )
     bodies = {f.group(1).lower(): f.group(2) for f in functions}
 
     def table(text: str, interface: str) -> Block:
@@ -204,7 +206,9 @@ def unpacked(wheel: Path) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
     with tarfile.open(fileobj=io.BytesIO(inner), mode="r:gz") as tar:
         for member in tar:
             parts = member.name.split("/")
-            wanted = len(parts) == 4 and parts[1] == "lib" and parts[3] in ("index.js", "index.d.ts")
+            wanted = (
+                len(parts) == 4 and parts[1] == "lib" and parts[3] in ("index.js", "index.d.ts")
+            )
             if parts[1:] == ["package.json"] or wanted:
                 text = tar.extractfile(member).read().decode()  # type: ignore[union-attr]
                 if wanted:
@@ -254,7 +258,9 @@ def main(wheels: list[str]) -> None:
         target = HERE / f"{name}.json.gz"
         target.write_bytes(gzip.compress(text, 9, mtime=0))
         types = len(built["resource_schemas"]) + len(built["data_source_schemas"])
-        print(f"{target.name}: {built['provider']['version']}, {types} types, {target.stat().st_size} bytes")
+        print(
+            f"{target.name}: {built['provider']['version']}, {types} types, {target.stat().st_size} bytes"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Serves stub providers to the stock Terraform binary.
 
-Terraform's `TF_REATTACH_PROVIDERS` points it at providers that already run, so nothing is installed,
-no lock file is written, and every command of a check shares one process. The schemas are the real
-ones (see ../schema), the behaviour is not: computed attributes are unknown in a plan and invented
-after an apply, and a provider's own value checks (enumerations, conflicts, name lengths) are absent.
+Terraform's `TF_REATTACH_PROVIDERS` points it at providers that already run, so nothing is
+installed, no lock file is written, and every command of a check shares one process. The schemas are
+the real ones (see ../schema), the behaviour is not: computed attributes are unknown in a plan and
+invented after an apply, and a provider's own value checks (enumerations, conflicts, name lengths)
+are absent.
 """
 
 import contextlib
@@ -19,16 +20,25 @@ from typing import Any
 
 import grpc
 import msgpack
-from stub.values import completed, policy_json, read_only_set, without_write_only
-from stub.wire import provider_schema
 from tf.gen import tfplugin_pb2 as pb
 
+from stub.values import completed, policy_json, read_only_set, without_write_only
+from stub.wire import provider_schema
+
 HERE = Path(__file__).parent
-CALLS = (
-    "GetProviderSchema ValidateProviderConfig ValidateResourceConfig ValidateDataResourceConfig "
-    "UpgradeResourceState ConfigureProvider ReadResource PlanResourceChange ApplyResourceChange "
-    "ReadDataSource StopProvider"
-).split()
+CALLS = [
+    "GetProviderSchema",
+    "ValidateProviderConfig",
+    "ValidateResourceConfig",
+    "ValidateDataResourceConfig",
+    "UpgradeResourceState",
+    "ConfigureProvider",
+    "ReadResource",
+    "PlanResourceChange",
+    "ApplyResourceChange",
+    "ReadDataSource",
+    "StopProvider",
+]
 
 
 def packed(value: Any) -> pb.DynamicValue:
@@ -69,20 +79,20 @@ class Provider:
             for path in read_only_set(self.block(request, kind), unpacked(request.config))
         ]
 
-    def GetProviderSchema(self, request: Any) -> bytes:  # noqa: N802 - the protocol's names
+    def GetProviderSchema(self, request: Any) -> bytes:
         return self.serialised
 
-    def ValidateResourceConfig(self, request: Any) -> Any:  # noqa: N802
+    def ValidateResourceConfig(self, request: Any) -> Any:
         return pb.ValidateResourceConfig.Response(
             diagnostics=self.refusals(request, "resource_schemas")
         )
 
-    def ValidateDataResourceConfig(self, request: Any) -> Any:  # noqa: N802
+    def ValidateDataResourceConfig(self, request: Any) -> Any:
         return pb.ValidateDataResourceConfig.Response(
             diagnostics=self.refusals(request, "data_source_schemas")
         )
 
-    def PlanResourceChange(self, request: Any) -> Any:  # noqa: N802
+    def PlanResourceChange(self, request: Any) -> Any:
         wanted, prior = unpacked(request.proposed_new_state), unpacked(request.prior_state)
         if wanted is not None and prior is None:
             wanted = completed(self.block(request), wanted, planning=True)
@@ -92,7 +102,7 @@ class Provider:
             planned_state=packed(wanted), planned_private=request.prior_private
         )
 
-    def ApplyResourceChange(self, request: Any) -> Any:  # noqa: N802
+    def ApplyResourceChange(self, request: Any) -> Any:
         state = completed(self.block(request), unpacked(request.planned_state), planning=False)
         if state is None:
             self.deleted.append((request.type_name, unpacked(request.prior_state)))
@@ -100,15 +110,15 @@ class Provider:
             self.parameters[state["name"]] = state["value"]
         return pb.ApplyResourceChange.Response(new_state=packed(state), legacy_type_system=True)
 
-    def ReadResource(self, request: Any) -> Any:  # noqa: N802
+    def ReadResource(self, request: Any) -> Any:
         return pb.ReadResource.Response(new_state=request.current_state)
 
-    def UpgradeResourceState(self, request: Any) -> Any:  # noqa: N802
+    def UpgradeResourceState(self, request: Any) -> Any:
         return pb.UpgradeResourceState.Response(
             upgraded_state=pb.DynamicValue(json=request.raw_state.json)
         )
 
-    def ReadDataSource(self, request: Any) -> Any:  # noqa: N802
+    def ReadDataSource(self, request: Any) -> Any:
         block = self.block(request, "data_source_schemas")
         value = completed(block, unpacked(request.config), planning=False)
         value.update(self.canned.get(request.type_name, {}))
@@ -153,7 +163,7 @@ def serving(schemas: Path) -> Iterator[Serving]:
     reattach: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
         # Short: a unix socket's path may have 108 characters at most.
-        sockets = stack.enter_context(tempfile.TemporaryDirectory(prefix="stub-", dir="/tmp"))  # noqa: S108
+        sockets = stack.enter_context(tempfile.TemporaryDirectory(prefix="stub-", dir="/tmp"))
         for path in sorted(schemas.glob("*.json.gz")):
             schema = load(path)
             source = schema["provider"]["name"]
@@ -161,7 +171,10 @@ def serving(schemas: Path) -> Iterator[Serving]:
             canned = HERE / f"canned_{name}.json"
             provider = Provider(schema, json.loads(canned.read_text()) if canned.exists() else {})
             providers[name] = provider
-            unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+            unlimited = [
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_receive_message_length", -1),
+            ]
             server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=unlimited)
             server.add_generic_rpc_handlers((handlers(provider),))
             socket = f"{sockets}/{name}"

@@ -7,7 +7,11 @@ from typing import Any
 import msgpack
 
 # Attributes that configurations decode or cut: a certificate in base64, a URL.
-SHAPED = {"data": "aW52ZW50ZWQ=", "endpoint": "https://invented.example", "issuer": "https://invented.example/id"}
+SHAPED = {
+    "data": "aW52ZW50ZWQ=",
+    "endpoint": "https://invented.example",
+    "issuer": "https://invented.example/id",
+}
 UNKNOWN = msgpack.ExtType(0, b"\x00")
 
 
@@ -50,7 +54,7 @@ def completed(block: dict[str, Any], value: Any, *, planning: bool, name: str = 
 
 
 def without_write_only(block: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """What may stand in a plan or a state. The attributes are at the top of a resource in all we use."""
+    """What may stand in a plan or a state. All we use are at the top of their resource."""
     secret = {key for key, spec in block["attributes"].items() if spec.get("write_only")}
     return {key: None if key in secret else given for key, given in value.items()}
 
@@ -58,7 +62,7 @@ def without_write_only(block: dict[str, Any], value: dict[str, Any]) -> dict[str
 def read_only_set(
     block: dict[str, Any], value: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[str | int, ...]]:
-    """Paths that only the provider may set. Real providers refuse them; Terraform itself does not."""
+    """Paths that only the provider may set. Real ones refuse them; Terraform does not."""
     given = value or {}
     for key, spec in block["attributes"].items():
         if spec.get("computed") and not spec.get("optional") and given.get(key) is not None:

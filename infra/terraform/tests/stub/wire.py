@@ -6,7 +6,7 @@ from typing import Any
 from tf.gen import tfplugin_pb2 as pb
 
 NESTING = {"single": 1, "list": 2, "set": 3, "map": 4, "group": 5}
-# Field 11 of Schema.Attribute, true: `write_only`, which protocol 6.8 added after this package was made.
+# Field 11 of Schema.Attribute, true: `write_only`, which protocol 6.8 added later.
 WRITE_ONLY = b"\x58\x01"
 
 
