@@ -46,6 +46,8 @@ def faults(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
             yield "karpenter-nodes", "its nodes' disks are not encrypted"
         if spec["metadataOptions"] != {"httpTokens": "required", "httpPutResponseHopLimit": 1}:
             yield "karpenter-nodes", "its pods can reach the node's credentials"
+    if not any(c["parameters"]["encrypted"] == "true" for c in found.get("StorageClass", [])):
+        yield "storage", "volumes are not encrypted"
     for pool in found.get("NodePool", []):
         if not pool["spec"].get("limits", {}).get("cpu"):
             yield f"pool {pool['metadata']['name']}", "has no limit: a mistake costs without end"

@@ -31,6 +31,7 @@ PLATFORM = [
     ("observability.aws_budgets_budget.this", "observability.aws_sns_topic_policy.alarms", "it may publish by it"),
 ]  # fmt: skip
 CLUSTER = [
+    ("helm_release.monitoring", "helm_release.storage", "its volumes are of that class"),
     ("helm_release.ecap", "helm_release.kuberay_operator", "only the operator removes Ray's pods"),
     ("helm_release.ecap", "helm_release.karpenter_nodes", "its pods run on them"),
     ("helm_release.ecap", "helm_release.kafka", "it drains into it"),

@@ -11,7 +11,8 @@ class Fault:
     after: str
     caught_by: str
     saying: str
-    # static: no Terraform · platform, cluster: a plan · order: the graph · module: its tests
+    # static: no Terraform · platform, cluster: a plan · order: the graph · charts: rendered ·
+    # module: its tests
     stage: str = "platform"
     environment: str = "staging"
     # Planted without others: the finding could be theirs, or they would hide it.
@@ -97,10 +98,27 @@ ORDER = [
     Fault("Karpenter gone before its nodes", "modules/cluster/karpenter.tf", "  depends_on = [helm_release.karpenter]\n", "", "destroy-order", r"release\.karpenter: may be destroyed before", "order"),
 ]  # fmt: skip
 
+CHARTS = [
+    Fault("volumes in the clear", "modules/cluster/charts/storage/templates/gp3.yaml", 'encrypted: "true"', 'encrypted: "false"', "charts", "volumes are not encrypted", "charts"),
+    Fault("a namespace that admits anything", "modules/cluster/charts/namespaces/templates/namespaces.yaml", "/enforce: {{ $level }}", "/enforce: privileged", "charts", "ecap does not enforce", "charts"),
+    Fault("a pool without a limit", "modules/cluster/charts/karpenter-nodes/templates/nodepools.yaml", "cpu: {{ $pool.cpuLimit }}", "{}", "charts", "pool spot: has no limit", "charts"),
+]  # fmt: skip
+
 REFUSALS = [
     Fault("spot with too few types", "modules/eks/variables_nodes.tf", "length(distinct(g.instance_types)) >= 10", "length(distinct(g.instance_types)) >= 1", "module-tests", "refuses_few_spot_types", "module"),
     Fault("overlapping networks", "modules/vpc/variables.tf", "!= cidrhost(", '!= "" || "" == cidrhost(', "module-tests", "refuses_overlap", "module"),
     Fault("a version without a family", "modules/rds/variables.tf", "^1[78]", "^1[0-9]", "module-tests", "refuses_unknown_version", "module"),
 ]  # fmt: skip
 
-FAULTS = [*STATIC, *PUBLIC, *ENCRYPTED, *PORTS, *IAM, *NODE_KINDS, *PRICE, *ORDER, *REFUSALS]
+FAULTS = [
+    *STATIC,
+    *PUBLIC,
+    *ENCRYPTED,
+    *PORTS,
+    *IAM,
+    *NODE_KINDS,
+    *PRICE,
+    *ORDER,
+    *CHARTS,
+    *REFUSALS,
+]

@@ -48,7 +48,7 @@ resource "helm_release" "karpenter_nodes" {
     instanceProfile  = var.platform.karpenter.instance_profile
     subnetIds        = var.platform.karpenter.private_subnets
     securityGroupIds = var.platform.karpenter.node_groups
-    volumeKeyId      = var.platform.karpenter.volume_key
+    volumeKeyId      = var.platform.volume_key
     diskGib          = 30
     pools = {
       spot = {

@@ -37,5 +37,8 @@ resource "helm_release" "monitoring" {
     kubeScheduler         = { enabled = false }
   })]
 
-  depends_on = [helm_release.namespaces]
+  depends_on = [
+    helm_release.namespaces,
+    helm_release.storage,
+  ]
 }

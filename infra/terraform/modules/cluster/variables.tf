@@ -20,13 +20,13 @@ variable "platform" {
     kafka                 = optional(object({ bootstrap = string }))
     cache                 = optional(object({ url = string, token_secret = string }))
     buckets               = map(string)
+    volume_key            = string
     load_balancer_group   = string
     ports                 = map(number)
     karpenter = optional(object({
       queue            = string
       instance_profile = string
       node_groups      = list(string)
-      volume_key       = string
       private_subnets  = list(string)
     }))
     vault = optional(object({ in_cluster = bool, seal = optional(string) }))

@@ -72,7 +72,8 @@ resource "aws_eks_addon" "after_nodes" {
   resolve_conflicts_on_update = "OVERWRITE"
 
   configuration_values = each.key != "aws-ebs-csi-driver" ? null : jsonencode({
-    defaultStorageClass = { enabled = true }
+    # The class of the cluster root encrypts with our key; the add-on's own would not.
+    defaultStorageClass = { enabled = false }
   })
 
   dynamic "pod_identity_association" {

@@ -24,9 +24,8 @@ resource "aws_msk_configuration" "this" {
   count = local.provisioned ? 1 : 0
 
   # AWS keeps a name for ever: the content is part of it, so that a replaced one can stand beside the old.
-  name              = "${var.name}-${substr(sha256("${var.kafka_version}\n${local.rendered}"), 0, 8)}"
+  name              = "${var.name}-${substr(sha256(local.rendered), 0, 8)}"
   description       = "ECAP: ${var.kind} brokers"
-  kafka_versions    = [var.kafka_version]
   server_properties = local.rendered
 
   lifecycle {

@@ -10,13 +10,13 @@ locals {
     kafka                 = var.kafka == null ? null : { bootstrap = module.msk[0].bootstrap_brokers }
     cache                 = var.cache == null ? null : { url = module.cache[0].url, token_secret = module.cache[0].token_secret_arn }
     buckets               = module.data_lake.buckets
+    volume_key            = local.keys["nodes"]
     load_balancer_group   = module.security_groups.ids["load-balancer"]
     ports                 = module.security_groups.ports
     karpenter = !var.karpenter ? null : {
       queue            = module.karpenter[0].queue_name
       instance_profile = module.karpenter[0].instance_profile_name
       node_groups      = [module.security_groups.ids["nodes"], module.eks.cluster_security_group_id]
-      volume_key       = local.keys["nodes"]
       private_subnets  = module.vpc.private_subnet_ids
     }
     vault = var.vault == null ? null : { in_cluster = var.vault.in_cluster, seal = module.vault[0].seal_stanza }

@@ -61,6 +61,15 @@ run "watches_what_is_there" {
   }
 }
 
+run "the_budget_counts_its_environment" {
+  command = plan
+
+  assert {
+    condition     = anytrue([for f in aws_budgets_budget.this.cost_filter : contains(f.values, join("$", ["user:Environment", "dev"]))])
+    error_message = "The budget counts another environment, or none."
+  }
+}
+
 run "refuses_a_budget_under_the_price" {
   command = plan
 
