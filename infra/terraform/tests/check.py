@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
     report = Report(only=set(options.only))
     binary = shutil.which("terraform")
     if absent := missing("hcl2"):
-        for name in QUICK[1:]:
+        for name in QUICK:
             report.skip(name, f"needs {', '.join(absent)}")
     else:
         import quick  # needs python-hcl2
