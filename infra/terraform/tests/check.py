@@ -6,8 +6,7 @@
 tables of README.md and the environments' price.json. A missing tool is skipped aloud; the exit is
 1 on findings.
 
-Needs python-hcl2 and pyyaml; for the whole run terraform 1.11 or later, tf, grpcio and msgpack;
-checkov where it is installed.
+Needs terraform 1.11 or later and requirements.txt, in an environment of its own.
 """
 
 import argparse

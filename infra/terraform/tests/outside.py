@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -41,10 +40,9 @@ def checkov(plan: Plan) -> list[Finding]:
 
 
 def executable(name: str) -> Path | None:
-    """On the path, or beside the running Python."""
-    beside = Path(sys.executable).parent / name
+    """On the path. Never beside the running Python: checkov's hcl2 would take the place of ours."""
     found = shutil.which(name)
-    return Path(found) if found else beside if beside.exists() else None
+    return Path(found) if found else None
 
 
 def formatted(tree: Path = TERRAFORM) -> list[Finding]:
