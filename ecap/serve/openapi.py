@@ -19,6 +19,7 @@ from ecap.errors import (
     Invalid,
     Malformed,
     NotFound,
+    PreconditionRequired,
     RateLimited,
     TooLarge,
     Unauthenticated,
@@ -201,6 +202,8 @@ def _errors(endpoint: Endpoint) -> list[type[EcapError]]:
         errors.append(Invalid)
     if endpoint.body is not None:
         errors.append(UnsupportedMedia)
+    if "If-Match!" in endpoint.headers:
+        errors.append(PreconditionRequired)
     errors += [error for error in endpoint.errors if error not in errors]
     return errors
 

@@ -131,7 +131,7 @@ async def test_an_editor_does_not_overwrite_another(
 ) -> None:
     added = await shelf.post(URL + "/products", json=new(price="10.00"), headers=admin)
     path, tag = added.headers["location"], added.headers["etag"]
-    assert (await shelf.patch(path, json={"price": "9.99"}, headers=admin)).status_code == 412
+    assert (await shelf.patch(path, json={"price": "9.99"}, headers=admin)).status_code == 428
     headers = {**admin, "if-match": tag}
     edits = await asyncio.gather(
         *(shelf.patch(path, json={"price": f"{n}.00"}, headers=headers) for n in range(1, 9))

@@ -167,7 +167,7 @@ async def test_an_alert_is_worked_through_once(
     got = await desk.get(path, headers=analyst)
     seen = {**analyst, "if-match": got.headers["etag"]}
     body = {"status": "acknowledged", "note": "calling the customer"}
-    assert (await desk.patch(path, json=body, headers=analyst)).status_code == 412
+    assert (await desk.patch(path, json=body, headers=analyst)).status_code == 428
     taken = await desk.patch(path, json=body, headers=seen)
     assert (taken.status_code, taken.json()["status"]) == (200, "acknowledged")
     late = await desk.patch(path, json=body, headers=seen)

@@ -100,7 +100,7 @@ class TestProfile:
     async def test_a_change_needs_the_version_seen(self, user: User) -> None:
         etag = (await user.get("/me")).headers["etag"]
         change = {"phone": "+4930123456", "locale": "de-DE"}
-        assert (await user.patch("/me", change, etag=None)).status_code == 412
+        assert (await user.patch("/me", change, etag=None)).status_code == 428
         answer = await user.patch("/me", change, etag=etag)
         assert answer.status_code == 200
         assert answer.json()["phone"] == "+4930123456"
