@@ -49,7 +49,7 @@ def conditions() -> dict[str, Any]:
 def main() -> None:
     wanted = arguments()
     parts = wanted.only or PARTS
-    console = Console()
+    console = Console(soft_wrap=True, width=150)
     found: dict[str, Any] = {"conditions": conditions()}
     if set(parts) & {"start", "http", "fraud"}:
         with folder() as state_dir:
@@ -97,7 +97,9 @@ def _system(
 def _show(found: dict[str, Any], console: Console) -> None:
     table = Table(box=None)
     for name in ("", "what", "value", "unit", "ratio", "to", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="right" if name in ("value", "ratio") else "left")
+        table.add_column(
+            name, justify="right" if name in ("value", "ratio") else "left", no_wrap=True
+        )
     for part in PARTS:
         for one in found.get(part, ()):
             table.add_row(

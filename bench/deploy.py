@@ -10,9 +10,8 @@ import sys
 from typing import Any
 
 import ray
-from ray import cloudpickle, serve
+from ray import serve
 
-import bench.noop
 from bench.noop import VARIANTS, Variant, empty_edge
 from ecap.actors.reach import NAMESPACE, RayActors
 from ecap.config import load
@@ -31,8 +30,6 @@ def application(variant: Variant) -> Any:
 
 
 def main() -> None:
-    # Workers cannot import this folder.
-    cloudpickle.register_pickle_by_value(bench.noop)  # type: ignore[no-untyped-call]
     ray.init(address=os.environ["RAY_ADDRESS"], namespace=NAMESPACE, log_to_driver=False)
     serve.run_many(
         [

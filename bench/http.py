@@ -22,7 +22,9 @@ from ecap.local.ports import choose
 def _bare(kind: str, system: System) -> Iterator[str]:
     port = choose({"bare": 9911}, remembered={}, rng=None)["bare"]
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "bench.bare", kind, str(port)], env=system.environ
+        [sys.executable, "-m", "bench.bare", kind, str(port)],
+        env=system.environ,
+        stdout=subprocess.DEVNULL,  # the access log; replicas write theirs to a file
     )
     base = f"http://127.0.0.1:{port}"
     try:

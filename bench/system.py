@@ -55,6 +55,8 @@ def environment(state_dir: Path, more: Mapping[str, str] | None = None) -> dict[
     return {
         **os.environ,
         "ECAP__STATE_DIR": str(state_dir),
+        # So that replicas can import what is measured.
+        "PYTHONPATH": str(Path(__file__).parents[1]),
         "ECAP__LIMITS__ADDRESS": _NO_LIMIT,
         "ECAP__LIMITS__PRINCIPAL": _NO_LIMIT,
         "ECAP__LIMITS__CREDENTIALS": _NO_LIMIT,
