@@ -44,6 +44,10 @@ _PATH_SCHEMAS: Mapping[type, Mapping[str, str]] = {
     str: {"type": "string"},
     int: {"type": "integer"},
 }
+_HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    # Proxies trim the spaces around a value.
+    "Idempotency-Key": {"pattern": "^[!-~]([ -~]*[!-~])?$", "minLength": 1, "maxLength": 255},
+}
 
 
 def document(api: Api) -> dict[str, Any]:
@@ -157,14 +161,15 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             found.append(
                 {"name": name, "in": "query", "required": name in required, "schema": _plain(one)}
             )
-    for name, description in endpoint.headers.items():
+    for marked, description in endpoint.headers.items():
+        name = marked.rstrip("!")
         found.append(
             {
-                "name": name.rstrip("!"),
+                "name": name,
                 "in": "header",
-                "required": name.endswith("!"),
+                "required": marked.endswith("!"),
                 "description": description,
-                "schema": {"type": "string"},
+                "schema": {"type": "string", **_HEADER_SCHEMAS.get(name, {})},
             }
         )
     return found
