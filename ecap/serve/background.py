@@ -20,8 +20,11 @@ async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIter
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        # Work that survives errors can lose a cancellation: giving a connection back may
+        # raise in its place. So it is told until it has ended.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=1.0)
 
 
 def _ended(task: asyncio.Task[None]) -> None:
