@@ -149,21 +149,27 @@ class LeasedLimiter:
                     self._unreachable.inc()
                     self._away_until_s = self._clock() + _AWAY_S
                     grants = []
-                self._receive(list(wanted.values()), grants)
+                self._receive(list(wanted.values()), requests, grants)
         finally:
             self._flushing = None
 
-    def _receive(self, asked: Sequence[_Held], grants: Sequence[Grant]) -> None:
+    def _receive(
+        self, asked: Sequence[_Held], requests: Sequence[Request], grants: Sequence[Grant]
+    ) -> None:
+        """`grants` is empty when the ledger did not answer."""
         now_s = self._clock()
-        for held, (granted, retry_after_s) in zip(asked, grants, strict=False):
+        for held, (*_, wanted), (granted, retry_after_s) in zip(
+            asked, requests, grants, strict=False
+        ):
             left = held.tokens if now_s < held.expires_s else 0
             held.tokens = left + granted
             held.used = 0
             if granted:
                 held.expires_s = now_s + self._lease_s
             short = len(held.waiters) - held.tokens
-            if short > 0:
-                # Who finds nothing is refused; waiting for refills would hide the limit.
+            if granted < wanted and short > 0:
+                # The bucket is empty. Who finds nothing is refused: waiting for refills would
+                # hide the limit. Who came while the ledger was asked is not meant: ask again.
                 held.denied_until_s = now_s + max(retry_after_s, short / held.rate)
         for held in asked:
             held.asked = False
