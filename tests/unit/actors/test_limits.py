@@ -195,3 +195,31 @@ async def test_an_empty_bucket_refuses_at_once() -> None:
     calls = wire.calls
     assert limit.try_take("k", rate_per_s=10, burst=4) is not None
     assert wire.calls == calls
+
+
+class LongWire(Wire):
+    async def __call__(self, requests: Sequence[Request]) -> Sequence[Grant]:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return await super().__call__(requests)
+
+
+async def test_many_at_once_soon_decide_without_waiting() -> None:
+    time = Time()
+    wire = LongWire(LimitLedger(clock=time))
+    limit = limiter(wire, time)
+    waited = 0
+
+    async def client() -> None:
+        nonlocal waited
+        for _ in range(100):
+            verdict = limit.try_take("k", rate_per_s=1e6, burst=1e6)
+            if verdict is None:
+                waited += 1
+                verdict = await limit.take("k", rate_per_s=1e6, burst=1e6)
+            assert verdict.allowed
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(client() for _ in range(16)))
+    assert waited < 200
+    assert wire.calls < 30
