@@ -94,11 +94,11 @@ vault.hashicorp.com/agent-inject-template-{{ .key }}: {{ printf "{{- with secret
 {{- $serving := ne .component "ray-head" -}}
 metadata:
   labels: {{- include "ecap.podLabels" . | nindent 4 }}
-  {{- $annotations := "" }}
-  {{- if $serving }}{{ $annotations = include "ecap.agentAnnotations" (dict "root" $root "once" false) }}{{ end }}
   annotations:
     karpenter.sh/do-not-disrupt: {{ not $serving | quote }}
-    {{- $annotations | nindent 4 }}
+    {{- if $serving }}
+    {{- include "ecap.agentAnnotations" (dict "root" $root "once" false) | nindent 4 }}
+    {{- end }}
 spec:
   serviceAccountName: {{ include "ecap.name" $root }}-{{ ternary "ray" "head" $serving }}
   # The head's autoscaler asks the API server; workers do only where Vault's agent logs in as them.
@@ -138,7 +138,14 @@ spec:
     - name: ray
       image: {{ include "ecap.image" $root }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-      env: {{- include "ecap.rayEnv" $root | nindent 8 }}
+      env:
+        {{- include "ecap.rayEnv" $root | nindent 8 }}
+        {{- if $serving }}
+        - name: POD_IP # drain.py finds its node by it
+          valueFrom: {fieldRef: {fieldPath: status.podIP}}
+      envFrom:
+        - configMapRef: {name: {{ include "ecap.name" $root }}-settings}
+        {{- end }}
       ports:
         {{- if $serving }}
         - {name: serve, containerPort: 8000}
@@ -160,9 +167,13 @@ spec:
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 12
-      # HAProxy answers it, and runs where replicas are: a worker without any gets no requests.
       readinessProbe:
+        {{- if eq .component "ray-worker" }}
+        # HAProxy answers it, and runs where replicas are: a worker without any gets no requests.
         httpGet: {path: /-/healthz, port: serve}
+        {{- else }}
+        httpGet: {path: /api/local_raylet_healthz, port: 52365}
+        {{- end }}
         periodSeconds: 3
         timeoutSeconds: 3
         failureThreshold: 2
