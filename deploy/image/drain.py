@@ -1,4 +1,4 @@
-"""preStop of a worker: hand its replicas and actors to other nodes before it ends.
+"""preStop of a worker: hand its replicas to other nodes before it ends.
 
 KubeRay does not drain on eviction (kuberay #1333). Ray does, when it is told that the
 node is about to be taken: Serve starts replacements elsewhere, then stops routing here.
@@ -11,14 +11,19 @@ Written against Ray 2.60; `drain_node` of GcsClient is not part of its public in
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ray._raylet import GcsClient
 from ray.core.generated import autoscaler_pb2, gcs_pb2
 
 _POLL_S = 1.0
+_ANSWER_S = 5.0
+_REPLICA = "SERVE_REPLICA::"
 # HAProxies elsewhere hear of replicas that left within this; requests under way end.
 _SETTLE_S = 10.0
 
@@ -32,15 +37,24 @@ def node_here(gcs: GcsClient, ip: str) -> str | None:
     return None
 
 
-def actors_left(gcs: GcsClient, node_id: str) -> int:
-    """Living actors there: replicas, and what the keeper runs."""
+def replicas_left(gcs: GcsClient, node_id: str) -> int:
+    """Serve's replicas there. Ray does not move other actors; it restarts them elsewhere
+    when the node has gone, so waiting for them would only take their time."""
     alive = gcs_pb2.ActorTableData.ActorState.ALIVE
-    found = gcs.get_all_actor_info(timeout=5.0)
+    found = asyncio.run(_actors(gcs))
     return sum(
         1
         for info in found.values()
-        if info.state == alive and info.address.node_id.hex() == node_id
+        if info.name.startswith(_REPLICA)
+        and info.state == alive
+        and info.address.node_id.hex() == node_id
     )
+
+
+async def _actors(gcs: GcsClient) -> Mapping[Any, Any]:
+    # Only the asynchronous client has it; it wants a running loop when it is called.
+    found: Mapping[Any, Any] = await gcs.async_get_all_actor_info(timeout=_ANSWER_S)
+    return found
 
 
 def drain(address: str, ip: str, deadline_s: int) -> bool:
@@ -60,9 +74,9 @@ def drain(address: str, ip: str, deadline_s: int) -> bool:
     if not accepted:
         print(f"drain: refused: {reason}")
         return False
-    while (left := actors_left(gcs, node_id)) and time.monotonic() < end:
+    while (left := replicas_left(gcs, node_id)) and time.monotonic() < end:
         time.sleep(_POLL_S)
-    print(f"drain: {left} actors left")
+    print(f"drain: {left} replicas left")
     time.sleep(max(0.0, min(_SETTLE_S, end - time.monotonic())))
     return not left
 

@@ -88,7 +88,10 @@ def pod_security(rendered: Rendered) -> Iterator[str]:
         for word in ("hostNetwork", "hostPID", "hostIPC"):
             if spec.get(word):
                 yield f"{pod.where}: {word}"
-        if spec.get("securityContext", {}).get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        if (
+            spec.get("securityContext", {}).get("seccompProfile", {}).get("type")
+            != "RuntimeDefault"
+        ):
             yield f"{pod.where}: no seccomp profile"
         for volume in spec.get("volumes", []):
             kinds = volume.keys() - {"name", "emptyDir", "secret", "configMap", "projected"}
@@ -191,7 +194,9 @@ def accounts(rendered: Rendered) -> Iterator[str]:
         account = pod.spec.get("serviceAccountName")
         if account not in made:
             yield f"{pod.where}: the service account {account} is not made here"
-        needs_token = pod.role == "head" or rendered.values["secrets"].get("source") == "vault-agent"
+        needs_token = (
+            pod.role == "head" or rendered.values["secrets"].get("source") == "vault-agent"
+        )
         if pod.spec.get("automountServiceAccountToken") != needs_token:
             yield f"{pod.where}: its token is mounted though nothing in it asks, or the reverse"
     for role in [*rendered.kind("Role"), *rendered.kind("ClusterRole")]:

@@ -19,9 +19,14 @@ Doc = dict[str, Any]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DIGEST = "sha256:" + "0" * 64
 # What Terraform generates (infra/terraform/modules/cluster/ecap.tf), by environment.
-_SYSTEM = {"key": "CriticalAddonsOnly", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
+_SYSTEM = {
+    "key": "CriticalAddonsOnly",
+    "operator": "Equal",
+    "value": "true",
+    "effect": "NoSchedule",
+}
 _SPOT = {"key": "ecap.io/spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
-SPOT_SCHEDULING = {"nodeSelector": {"ecap.io/nodes": "spot"}, "tolerations": [_SPOT]}
+SPOT_SCHEDULING: Doc = {"nodeSelector": {"ecap.io/nodes": "spot"}, "tolerations": [_SPOT]}
 
 
 def generated(environment: str) -> Doc:
@@ -56,8 +61,10 @@ def merged(*layers: Mapping[str, Any]) -> Doc:
     for layer in layers:
         for key, value in layer.items():
             below = out.get(key)
-            both = isinstance(value, Mapping) and isinstance(below, Mapping)
-            out[key] = merged(below, value) if both else copy.deepcopy(value)
+            if isinstance(value, Mapping) and isinstance(below, Mapping):
+                out[key] = merged(below, value)
+            else:
+                out[key] = copy.deepcopy(value)
     return out
 
 
@@ -108,7 +115,7 @@ class Rendered:
 
     @property
     def serve(self) -> Doc:
-        config: Doc = yaml.load(self.one("RayService")["spec"]["serveConfigV2"], Loader=_LOADER)
+        config: Doc = yaml.safe_load(self.one("RayService")["spec"]["serveConfigV2"])
         return config
 
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import alerts
 import assertions
@@ -32,7 +33,7 @@ _JOB = {"rfm": {"schedule": "0 3 * * *", "entrypoint": "python -m job", "workers
 _RUN = {"name": "rfm", "entrypoint": "python -m job"}
 # What checkov finds and why it stays.
 _CHECKOV_SKIPS = {
-    "CKV_K8S_11": "no CPU limit: throttled replicas miss deadlines; requests and num-cpus bound them",
+    "CKV_K8S_11": "no CPU limit: throttled replicas miss deadlines; num-cpus bounds them",
     "CKV_K8S_43": "dev runs by tag; staging and production are held to digests by `images`",
     "CKV_K8S_15": "images are by digest, so pulling always changes nothing",
     "CKV_K8S_38": "the head's autoscaler and Vault's agent log in with the token",
@@ -57,7 +58,7 @@ def lint() -> Iterator[str]:
 def rendered() -> Iterator[str]:
     """Three environments with all that is optional, through every check."""
     for environment in ENVIRONMENTS:
-        variants = {
+        variants: dict[str, dict[str, Any]] = {
             environment: {},
             f"{environment} with jobs": {"jobs": _JOB, "run": _RUN},
             f"{environment} with a Gateway": {"ingress": {
@@ -133,7 +134,9 @@ def documented() -> Iterator[str]:
 
 
 def dockerfile() -> Iterator[str]:
-    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin")
+    hadolint = shutil.which(
+        "hadolint", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin"
+    )
     if not hadolint:
         raise Skipped("hadolint")
     for path in sorted((ROOT / "deploy").rglob("Dockerfile")):
@@ -165,6 +168,8 @@ def checkov() -> Iterator[str]:
     except ValueError:
         yield f"checkov says no JSON: {done.stderr[-300:]}"
         return
+    if not report.get("summary", {}).get("passed"):
+        yield "checkov looked at nothing"
     for one in report.get("results", {}).get("failed_checks", []):
         yield f"{one['check_id']} {one['check_name']}: {one['resource']} in {one['file_path']}"
 

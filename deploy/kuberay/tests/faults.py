@@ -35,7 +35,8 @@ def _rule(r: Rendered, index: int) -> dict[str, Any]:
 
 
 DOCS: dict[str, tuple[str, Plant]] = {
-    "a misspelt field of the RayService": ("ray-schema", lambda r: r.cluster.update(rayVersions="2")),
+    "a misspelt field of the RayService": (
+        "ray-schema", lambda r: r.cluster.update(rayVersions="2")),
     "a number of replicas in words": (
         "ray-schema", lambda r: r.cluster["workerGroupSpecs"][0].update(minReplicas="two")),
     "a misspelt field of a pod": ("core-schema", lambda r: _worker(r).update(nodeSelectors={})),
@@ -69,7 +70,8 @@ DOCS: dict[str, tuple[str, Plant]] = {
     "a service account nobody makes": (
         "accounts", lambda r: _worker(r).update(serviceAccountName="default")),
     "a role that reads secrets": (
-        "accounts", lambda r: r.one("Role", "ecap-jobs")["rules"][1]["resources"].append("secrets")),
+        "accounts",
+        lambda r: r.one("Role", "ecap-jobs")["rules"][1]["resources"].append("secrets")),
     "a budget that counts by scale": (
         "disruption",
         lambda r: r.one("PodDisruptionBudget", "ecap-workers")["spec"].update(maxUnavailable=1)),
@@ -105,7 +107,8 @@ DOCS: dict[str, tuple[str, Plant]] = {
         "alerts", lambda r: _rule(r, 3).update(expr="max(ecap_stream_lag) > 1")),
     "an alert that does not parse": ("alerts", lambda r: _rule(r, 0).update(expr="sum(rate(")),
     "an alert by a label that is not there": (
-        "alerts", lambda r: _rule(r, 5).update(expr="sum by (shard) (ecap_dead_letters_total) > 0")),
+        "alerts",
+        lambda r: _rule(r, 5).update(expr="sum by (shard) (ecap_dead_letters_total) > 0")),
     "an alert without a runbook": (
         "alerts", lambda r: _rule(r, 0)["annotations"].update(runbook_url="https://x/Nobody.md")),
     "a monitor of a port that is not there": (

@@ -1,4 +1,4 @@
-"""The pods that the chart leads to, with what KubeRay 1.7 adds to them (controllers/ray/common/pod.go)."""
+"""The pods that the chart leads to, with what KubeRay 1.7 adds (controllers/ray/common/pod.go)."""
 
 from __future__ import annotations
 
@@ -81,4 +81,6 @@ def _worker(name: str, group: Doc) -> Pod:
             },
         },
     ]
-    return Pod(f"{name}/{group['groupName']}", "worker", group["groupName"], spec, template["metadata"])
+    return Pod(
+        f"{name}/{group['groupName']}", "worker", group["groupName"], spec, template["metadata"]
+    )

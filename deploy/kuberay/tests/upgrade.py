@@ -1,5 +1,8 @@
-"""When KubeRay builds a second cluster: its hash, as in GenerateHashWithoutReplicasAndWorkersToDelete
-of v1.7.0 (controllers/ray/utils/util.go), over what `rayClusterSpecForHashing` gives it."""
+"""When KubeRay builds a second cluster: when this hash changes.
+
+As GenerateHashWithoutReplicasAndWorkersToDelete of v1.7.0 (controllers/ray/utils/util.go), over
+what `rayClusterSpecForHashing` gives it.
+"""
 
 from __future__ import annotations
 
