@@ -25,7 +25,7 @@ import faults
 import helm_python
 import pods
 import yaml
-from chart import CHART, ENVIRONMENTS, ROOT, Rendered, merged, render, values
+from chart import CHART, ENVIRONMENTS, ROOT, SPOT_SCHEDULING, Rendered, merged, render, values
 from upgrade import cluster_hash
 
 ON_RENDERED = {**assertions.CHECKS, **alerts.CHECKS}
@@ -70,6 +70,22 @@ def rendered() -> Iterator[str]:
             for check, run in ON_RENDERED.items():
                 for finding in run(found):
                     yield f"{name}: {check}: {finding}"
+
+
+def kafka_dev() -> Iterator[str]:
+    """The broker of development: the checks that do not ask for Ray."""
+    chart = CHART.parent / "kafka-dev"
+    for extra in ({}, {"storage": "8Gi"}):
+        found = Rendered("dev", render({**SPOT_SCHEDULING, **extra}, chart=chart))
+        for check in ("core-schema", "pod-security", "probes"):
+            for finding in ON_RENDERED[check](found):
+                yield f"{check}: {finding}"
+
+
+def settings(environment: str) -> str:
+    """What the pods are given, as JSON, for whoever can read it as ECAP does."""
+    env = Rendered.of(environment).one("ConfigMap", "ecap-settings")["data"]
+    return json.dumps(env)
 
 
 def refused() -> Iterator[str]:
@@ -176,7 +192,17 @@ def checkov() -> Iterator[str]:
 
 STEPS: dict[str, Callable[[], Iterator[str]]] = {
     one.__name__: one
-    for one in (lint, documented, rendered, refused, planted, upgrades, dockerfile, checkov)
+    for one in (
+        lint,
+        documented,
+        rendered,
+        kafka_dev,
+        refused,
+        planted,
+        upgrades,
+        dockerfile,
+        checkov,
+    )
 }
 
 
@@ -206,4 +232,8 @@ def run(only: str | None = None) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=STEPS)
-    sys.exit(run(parser.parse_args().only))
+    parser.add_argument("--settings", choices=ENVIRONMENTS, help="print them and end")
+    arguments = parser.parse_args()
+    if arguments.settings:
+        sys.exit(print(settings(arguments.settings)))
+    sys.exit(run(arguments.only))

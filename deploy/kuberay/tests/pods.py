@@ -16,7 +16,7 @@ SERVING = "ray-worker"
 class Pod:
     where: str
     role: str
-    """head, worker or job."""
+    """head, worker, job or server."""
     group: str
     spec: Doc
     metadata: Doc
@@ -39,9 +39,10 @@ def of(rendered: Rendered) -> Iterator[Pod]:
             yield _head(name, cluster)
             for group in cluster.get("workerGroupSpecs", []):
                 yield _worker(name, group)
-        elif doc["kind"] == "Job":
+        elif doc["kind"] in ("Job", "StatefulSet"):
             template = doc["spec"]["template"]
-            yield Pod(name, "job", "", template["spec"], template["metadata"])
+            role = "job" if doc["kind"] == "Job" else "server"
+            yield Pod(name, role, "", template["spec"], template["metadata"])
 
 
 def _head(name: str, cluster: Doc) -> Pod:
