@@ -13,6 +13,7 @@ import ray
 from ray import serve
 
 from bench.noop import VARIANTS, Variant, empty_edge
+from ecap.actors.garbage import collect_rarely
 from ecap.actors.reach import NAMESPACE, RayActors
 from ecap.config import load
 from ecap.serve.asgi import Edge
@@ -23,6 +24,7 @@ def application(variant: Variant) -> Any:
     def in_replica() -> Edge:
         settings = load()
         sys.stdout = sys.__stdout__
+        collect_rarely()
         return empty_edge(variant, settings, actors=RayActors(settings))
 
     chosen = options(load(secrets=False), "catalog") | {"name": f"bench-{variant.name}"}

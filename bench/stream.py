@@ -25,6 +25,7 @@ import uvloop
 
 from bench.system import folder
 from ecap.actors import hosting
+from ecap.actors.garbage import collect_rarely
 from ecap.clients.kafka import (
     TopicPartition,
     create_topics,
@@ -185,7 +186,7 @@ def _row(name: str, rate: float, baseline: str, of: float) -> dict[str, Any]:
 
 
 async def _plain_shard() -> None:
-    hosting.tune()
+    collect_rarely()
     shard = hosting.build("fraud-0", load())
     await shard.start()
     await asyncio.Event().wait()

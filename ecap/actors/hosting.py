@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
@@ -41,12 +40,6 @@ def names(settings: Settings) -> list[str]:
     ]
     shared = [SHARED] if settings.stream.shared else []
     return [LIMITS, RELAY, *shards, *shared]
-
-
-def tune() -> None:
-    """For a process that is an actor: its state is long-lived, and its batches make no
-    cycles; looking for some after every 700 objects took a fifth of a shard."""
-    gc.set_threshold(50_000, 20, 100)
 
 
 def build(name: str, settings: Settings) -> Actor:

@@ -16,6 +16,7 @@ from ray.exceptions import ActorDiedError, RayError
 
 from ecap import logs
 from ecap.actors import hosting
+from ecap.actors.garbage import collect_rarely
 from ecap.actors.reach import NAMESPACE, Raised, find, opened
 from ecap.actors.supervisor import Spec, Supervisor, Watch
 from ecap.config import load
@@ -45,7 +46,7 @@ class _Hosted:
 
     async def __init__(self, name: str, environ: Mapping[str, str]) -> None:  # type: ignore[misc]
         self._refused: EcapError | None = None
-        hosting.tune()
+        collect_rarely()
         try:
             settings = load({**os.environ, **environ})
             logs.setup(service=name, level=settings.log.level, style=settings.log.style)

@@ -8,6 +8,7 @@ lines of its last 50 ms, never more.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from http import HTTPMethod
 from typing import NamedTuple
 
@@ -52,13 +53,7 @@ class AccessLog:
         if not self._pending:
             return
         done, self._pending = self._pending, []
-        for one in done:
-            # Whoever sends made-up methods must not make up time series.
-            method = one.method if one.method in _METHODS else "other"
-            metrics.http_requests.labels(self._service, one.route, method, str(one.status)).inc()
-            metrics.http_seconds.labels(self._service, one.route).observe(one.seconds)
-            if one.status == 429:
-                metrics.rate_limited.labels(self._service, "request").inc()
+        self._count(done)
         logs.write_lines(
             "ecap.http",
             (
@@ -76,6 +71,21 @@ class AccessLog:
                 for one in done
             ),
         )
+
+    def _count(self, done: list[Access]) -> None:
+        # Whoever sends made-up methods must not make up time series.
+        kinds = Counter(
+            (one.route, one.method if one.method in _METHODS else "other", one.status)
+            for one in done
+        )
+        for (route, method, status), count in kinds.items():
+            metrics.http_requests.labels(self._service, route, method, str(status)).inc(count)
+            if status == 429:
+                metrics.rate_limited.labels(self._service, "request").inc(count)
+        routes = {route for route, _, _ in kinds}
+        seconds = {route: metrics.http_seconds.labels(self._service, route) for route in routes}
+        for one in done:
+            seconds[one.route].observe(one.seconds)
 
 
 def _on_one_line(path: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
+from ecap.actors.garbage import collect_rarely
 from ecap.actors.reach import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings import Deployment
@@ -48,6 +49,7 @@ def bind(service: str) -> serve.Application:
         settings = load()
         # Serve's stand-in looks for the caller of each line: a tenth of a busy replica.
         sys.stdout = sys.__stdout__
+        collect_rarely()
         # Serve adds the request id to every answer; two of them would read as one, "a, a".
         return build(api, opened, settings, actors=RayActors(settings), answers_id=False)
 
