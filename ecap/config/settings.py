@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
+
+from ecap.config.control import Hub, Keyring, Kubernetes, Vault
+from ecap.config.section import (
+    AT_START,
+    CONNECTION,
+    LISTENER,
+    PARTITIONS,
+    REPLICA,
+    Section,
+)
 
 ServiceName = Literal[
     "gateway", "auth", "users", "catalog", "orders", "analytics", "fraud", "notifications"
@@ -19,13 +29,9 @@ ServiceName = Literal[
 PipelineName = Literal["fraud", "analytics", "notifications", "users", "inventory", "availability"]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Log(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    style: Literal["auto", "json", "terminal"] = Field(
+    style: Annotated[Literal["auto", "json", "terminal"], AT_START] = Field(
         "auto", description="auto: readable on a terminal, JSON lines elsewhere"
     )
 
@@ -36,8 +42,10 @@ class Cors(Section):
 
 
 class Http(Section):
-    host: str = Field("127.0.0.1", description="address the front door listens on")
-    port: int = Field(8000, ge=1, le=65535)
+    host: Annotated[str, LISTENER] = Field(
+        "127.0.0.1", description="address the front door listens on"
+    )
+    port: Annotated[int, LISTENER] = Field(8000, ge=1, le=65535)
     max_body_bytes: int = Field(1 << 20, ge=1)
     request_timeout_s: float = Field(
         10.0, gt=0, description="deadline of a request that names none"
@@ -54,12 +62,16 @@ class Http(Section):
 
 
 class Postgres(Section):
-    host: str | None = Field(None, description="unset: `ecap up` starts an embedded server")
-    port: int = Field(5432, ge=1, le=65535)
-    database: str = "ecap"
+    host: Annotated[str | None, CONNECTION] = Field(
+        None, description="unset: `ecap up` starts an embedded server"
+    )
+    port: Annotated[int, CONNECTION] = Field(5432, ge=1, le=65535)
+    database: Annotated[str, CONNECTION] = "ecap"
     user: str = "ecap"
     password: SecretStr | None = None
-    sslmode: Literal["disable", "prefer", "require", "verify-full"] = "prefer"
+    sslmode: Annotated[Literal["disable", "prefer", "require", "verify-full"], CONNECTION] = (
+        "prefer"
+    )
     pool_min_size: int = Field(1, ge=0)
     pool_max_size: int = Field(8, ge=1)
     acquire_timeout_s: float = Field(2.0, gt=0)
@@ -79,17 +91,6 @@ class Kafka(Section):
     replication_factor: int = Field(3, ge=1)
     min_insync_replicas: int = Field(2, ge=1)
     retention_s: int = Field(7 * 86400, ge=60)
-
-
-class Vault(Section):
-    address: str | None = Field(None, description="unset: `ecap up` starts an OpenBao server")
-    mount: str = "secret"
-    namespace: str | None = None
-    ca_cert: Path | None = None
-    role_id: str | None = None
-    secret_id_file: Path | None = Field(
-        None, description="file (0600) holding the AppRole secret id"
-    )
 
 
 class Smtp(Section):
@@ -165,7 +166,7 @@ class CallPolicySettings(Section):
 class Mesh(Section):
     service_key: SecretStr | None = Field(None, description="signs service identity tokens")
     default: CallPolicySettings = CallPolicySettings()
-    callees: dict[str, CallPolicySettings] = {}
+    callees: dict[str, CallPolicySettings] = Field({}, description="by the name of the callee")
 
 
 class Orders(Section):
@@ -207,10 +208,10 @@ class Stream(Section):
     snapshot_every_s: float = Field(30.0, gt=0)
     max_buffer_events: int = Field(20000, ge=1)
     late_after_s: int = Field(86400, ge=0, description="older events are counted and marked late")
-    shards: dict[PipelineName, int] = Field(
+    shards: Annotated[dict[PipelineName, int], PARTITIONS] = Field(
         {"fraud": 1}, description="actors of a pipeline that does not share one"
     )
-    shared: tuple[PipelineName, ...] = Field(
+    shared: Annotated[tuple[PipelineName, ...], PARTITIONS] = Field(
         ("analytics", "notifications", "users", "inventory", "availability"),
         description="pipelines that share one actor",
     )
@@ -252,7 +253,7 @@ class Deployment(Section):
     max_ongoing_requests: int = Field(128, ge=1)
     upscale_delay_s: float = Field(5.0, ge=0)
     downscale_delay_s: float = Field(60.0, ge=0)
-    num_cpus: float = Field(0.1, ge=0)
+    num_cpus: Annotated[float, REPLICA] = Field(0.1, ge=0)
     graceful_shutdown_timeout_s: float = Field(10.0, gt=0)
     health_check_period_s: float = Field(5.0, gt=0)
 
@@ -269,13 +270,18 @@ class Services(Section):
 
 
 class Settings(Section):
-    environment: Literal["development", "staging", "production"] = "development"
-    state_dir: Path = Path(".ecap")
+    environment: Annotated[Literal["development", "staging", "production"], AT_START] = (
+        "development"
+    )
+    state_dir: Annotated[Path, AT_START] = Path(".ecap")
     log: Log = Log()
     http: Http = Http()
     postgres: Postgres = Postgres()
-    kafka: Kafka = Kafka()
-    vault: Vault = Vault()
+    kafka: Annotated[Kafka, CONNECTION] = Kafka()
+    vault: Annotated[Vault, CONNECTION] = Vault()
+    kubernetes: Annotated[Kubernetes, CONNECTION] = Kubernetes()
+    keyring: Annotated[Keyring, AT_START] = Keyring()
+    hub: Hub = Hub()
     smtp: Smtp = Smtp()
     webhook: Webhook = Webhook()
     auth: Auth = Auth()
@@ -288,3 +294,4 @@ class Settings(Section):
     notifications: Notifications = Notifications()
     telemetry: Telemetry = Telemetry()
     services: Services = Services()
+    flags: dict[str, bool] = Field({}, description="switches of features, by name")
