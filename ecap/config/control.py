@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ecap.config.section import Section
 
@@ -78,13 +78,17 @@ class Keyring(Section):
 class Hub(Section):
     """How a change reaches every member."""
 
-    hold_s: float = Field(5.0, gt=0, description="longest silence of the hub to a member")
+    hold_s: float = Field(2.0, gt=0, description="a member is answered at least this often")
     stale_after_s: float = Field(
-        15.0, gt=0, description="a member silent for longer is not waited for"
+        10.0, gt=0, description="a member silent for this long is not waited for"
     )
-    prepare_timeout_s: float = Field(10.0, gt=0, description="for every member to check a change")
-    apply_timeout_s: float = Field(15.0, gt=0, description="for every member to take a change")
     callback_timeout_s: float = Field(5.0, gt=0, description="for one subscriber to take a change")
     retry_s: float = Field(1.0, gt=0, description="between attempts of a member that lags")
     debounce_s: float = Field(0.02, ge=0, description="quiet time after a file event")
     file_poll_s: float = Field(5.0, gt=0, description="files are looked at even without an event")
+
+    @model_validator(mode="after")
+    def _patient(self) -> Self:
+        if self.stale_after_s <= self.hold_s + self.callback_timeout_s:
+            raise ValueError("stale_after_s has to exceed hold_s and callback_timeout_s together")
+        return self
