@@ -2,7 +2,8 @@
 
 It decides nothing and remembers nothing: the hub writes each step to the history
 before it is taken here. No step has a time limit of its own: a member either
-answers, which its own limits see to, or falls silent and is not waited for.
+answers, which its own limits see to, or falls silent and is not waited for. Only
+one that keeps talking and does nothing, a fault, meets `_PATIENCE`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from ecap.config.canary import Canary
 from ecap.config.control import Hub as Timing
 from ecap.config.ledger import Ledger, Membership
 from ecap.config.protocol import Order, Report, Snapshot
+
+_PATIENCE = 6  # times the time after which a member is stale
 
 
 class Rollout:
@@ -88,8 +91,9 @@ class Rollout:
                 if member.name in self._asked and not _voted(member, snapshot.version)
             ]
 
-        await self._ledger.until(lambda: not pending())
-        refusals = [
+        await self._ledger.until(lambda: not pending(), timeout_s=self._patience_s())
+        refusals = [f"{member.name} does not answer" for member in pending()]
+        refusals += [
             f"{member.name} refused: {member.prepared.refusal}"
             for member in self._ledger
             if _voted(member, snapshot.version) and member.prepared and member.prepared.refusal
@@ -120,7 +124,11 @@ class Rollout:
         def taken() -> bool:
             return all(member.running == snapshot.version for member in canary_members())
 
-        await self._ledger.until(lambda: wrong() is not None or taken())
+        await self._ledger.until(
+            lambda: wrong() is not None or taken(), timeout_s=self._patience_s()
+        )
+        if wrong() is None and not taken():
+            return "a canary does not take it"
         await self._ledger.until(lambda: wrong() is not None, timeout_s=canary.bake_s)
         return wrong()
 
@@ -142,8 +150,13 @@ class Rollout:
         def behind() -> list[Membership]:
             return [member for member in self.live() if member.running != version]
 
-        await self._ledger.until(lambda: bool(refusals()) or not behind())
-        return refusals()
+        await self._ledger.until(
+            lambda: bool(refusals()) or not behind(), timeout_s=self._patience_s()
+        )
+        return refusals() or [f"{member.name} does not take it" for member in behind()]
+
+    def _patience_s(self) -> float:
+        return _PATIENCE * self.timing.stale_after_s
 
 
 def _voted(member: Membership, version: int) -> bool:

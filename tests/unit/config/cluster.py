@@ -148,9 +148,7 @@ class Cluster:
     def add(
         self, name: str, *, kind: str = "actor", health: Callable[[], Health] = Health
     ) -> Member:
-        member = Member(
-            name, kind=kind, settings=Settings(), link=self, clock=clock, health=health
-        )
+        member = Member(name, kind=kind, settings=Settings(), link=self, clock=clock, health=health)
         self.members[name] = member
         self.start(name)
         return member

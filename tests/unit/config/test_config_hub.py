@@ -368,7 +368,9 @@ async def test_one_that_cannot_go_along_later_is_seen_in_the_ledger(cluster: Clu
 
 
 @on_cluster
-@pytest.mark.parametrize("canary", [Canary(members=("b",), bake_s=30), Canary(share=0.3, bake_s=30)])
+@pytest.mark.parametrize(
+    "canary", [Canary(members=("b",), bake_s=30), Canary(share=0.3, bake_s=30)]
+)
 async def test_a_canary_runs_it_first(cluster: Cluster, canary: Canary) -> None:
     assert cluster.hub is not None
     change = asyncio.create_task(
