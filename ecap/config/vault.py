@@ -6,6 +6,7 @@ The only module that imports hvac. Its calls block; the hub makes them in thread
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,7 +83,9 @@ class VaultSecrets:
         """Differs whenever the secret has changed; cheaper than reading it in KV version 2."""
         if self._kv_version == 1:
             found = self.secret(path)
-            return "none" if found is None else repr(sorted(found.values.items()))
+            if found is None:
+                return "none"
+            return hashlib.sha256(repr(sorted(found.values.items())).encode()).hexdigest()
         with _translated(f"read the metadata of {self._mount}/{path}"):
             try:
                 answer = self._client.secrets.kv.v2.read_secret_metadata(
