@@ -52,7 +52,7 @@ test: $(STAMP)  ## every check and test (ARGS="-k words" narrows the tests)
 	$(call step,pytest,$(PY) -m pytest --durations=15 $(ARGS))
 
 bench: $(STAMP)  ## measure, each figure beside its baseline
-	@$(VENV)/bin/ecap bench $(ARGS)
+	@$(PY) -m bench $(ARGS)
 
 demo: $(STAMP)  ## real shoppers for a minute (ARGS="--rate 50 --seed 7")
 	@$(VENV)/bin/ecap demo $(ARGS)

@@ -10,7 +10,8 @@
     │   ├── Conflict          409
     │   ├── PreconditionFailed 412
     │   ├── TooLarge          413
-    │   └── UnsupportedMedia  415
+    │   ├── UnsupportedMedia  415
+    │   └── PreconditionRequired 428
     ├── Retryable             the same request may succeed later (`retry_after_s`)
     │   ├── RateLimited       429
     │   ├── Overloaded        503  shed before any work was done
@@ -98,6 +99,12 @@ class PreconditionFailed(Refused):
     status = 412
     slug = "precondition-failed"
     title = "The resource has changed"
+
+
+class PreconditionRequired(Refused):
+    status = 428
+    slug = "precondition-required"
+    title = "The version you saw is needed"
 
 
 class TooLarge(Refused):

@@ -104,10 +104,14 @@ def write_lines(name: str, lines: Iterable[tuple[float, str, Mapping[str, Any]]]
     root = logging.getLogger("ecap")
     if not logger.isEnabledFor(logging.INFO) or not root.handlers:
         return
-    formatter = root.handlers[0].formatter
+    handler = root.handlers[0]
+    formatter = handler.formatter
+    assert isinstance(handler, logging.StreamHandler)
     assert isinstance(formatter, JsonFormatter | TerminalFormatter)
-    sys.stdout.write("".join(formatter.line(at, name, text, fields) for at, text, fields in lines))
-    sys.stdout.flush()
+    handler.stream.write(
+        "".join(formatter.line(at, name, text, fields) for at, text, fields in lines)
+    )
+    handler.flush()
 
 
 def setup(

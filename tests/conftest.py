@@ -15,6 +15,9 @@ import pytest
 from ecap.config import Settings, load
 from ecap.local.runtime import Runtime
 
+# The whole system of tests/e2e and tests/fault/system: one for both.
+pytest_plugins = ["e2e.plugin"]
+
 
 @pytest.fixture(scope="session")
 def state_dir() -> Iterator[Path]:

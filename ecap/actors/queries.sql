@@ -182,7 +182,7 @@ FROM stream.dead_letters
 WHERE ($1::text IS NULL OR pipeline = $1)
   AND ($2::text IS NULL OR topic = $2)
   AND ($3::text IS NULL OR status = $3)
-ORDER BY created_at DESC LIMIT $4
+ORDER BY created_at DESC, topic, partition, pos DESC LIMIT $4
 
 -- name: letter
 SELECT * FROM stream.dead_letters WHERE id = $1

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 from ecap import logs, metrics
 from ecap.actors.audit import Audit
@@ -22,7 +23,7 @@ from ecap.clients.kafka import AIOKafkaProducer, create_topics, open_consumer, o
 from ecap.clients.outbox import SCHEMAS
 from ecap.clients.postgres import open_pool
 from ecap.config.settings import Settings
-from ecap.errors import EcapError, Retryable, Unavailable
+from ecap.errors import EcapError, NotFound, Retryable, Unavailable
 
 _log = logs.get("ecap.relay")
 
@@ -54,9 +55,16 @@ class OutboxRelay:
             await asyncio.wait([self._task], timeout=_STOP_S)
             await _ended(self._task)
 
-    def health(self) -> dict[str, object]:
-        running = self._task is not None and not self._task.done()
-        return {"ok": running and self._trouble is None, "trouble": self._trouble}
+    def health(self) -> dict[str, Any]:
+        alive = self._task is not None and not self._task.done()
+        return {
+            "alive": alive,
+            "ok": alive and self._trouble is None,
+            "trouble": self._trouble,
+        }
+
+    async def handle(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
+        raise NotFound(f"the relay has no {method}")
 
     async def _run(self) -> None:
         async with open_pool(self._settings.postgres, service="relay") as pool:

@@ -19,10 +19,11 @@ from ecap.actors.leases import Lease, Leases, NotOwner, Place, Superseded, View
 from ecap.actors.owned import Owned, Poisoned
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.replaying import replay
-from ecap.clients.kafka import ConsumerRecord, open_consumer, partition_of
+from ecap.clients.kafka import ConsumerRecord, create_topics, open_consumer
 from ecap.clients.postgres import Pool, load_queries
 from ecap.config.settings import Settings
 from ecap.domain.events import TOPICS
+from ecap.domain.partitions import partition_of
 from ecap.errors import Fenced, NotFound, Retryable, Unavailable
 
 _log = logs.get("ecap.shard")
@@ -130,6 +131,8 @@ class Runner:
 
     async def _session(self, backoff: Backoff) -> None:
         wait_s = self._stream.fetch_wait_s
+        # Whoever comes first; asking for a missing topic would keep the client busy.
+        await create_topics(self._settings.kafka)
         async with open_consumer(self._settings.kafka, fetch_wait_s=wait_s) as consumer:
             fetching = Fetching(consumer)
             heart = asyncio.create_task(

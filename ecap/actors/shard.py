@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from ecap import metrics
+from ecap.actors.asking import Ask, Elsewhere
+from ecap.actors.leases import NotOwner
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.runner import Runner
-from ecap.clients.postgres import open_pool
+from ecap.clients.postgres import Pool, open_pool
 from ecap.config.settings import Settings
 from ecap.errors import EcapError, NotFound
+from ecap.mesh import CallContext, use
+
+_ANSWER_S = 1.0
+_STOP_S = 10.0
+
+
+class Worker(Protocol):
+    """What runs beside a pipeline, such as delivering what it wrote."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def health(self) -> Mapping[str, Any]: ...
+
+
+Workers = Callable[[Settings, Pool], Sequence[Worker]]
 
 
 class Shard:
     """`member` is the name other processes know this shard by, and the one on its leases."""
 
     def __init__(
-        self, settings: Settings, pipelines: Sequence[Pipeline[Any, Any]], *, member: str
+        self,
+        settings: Settings,
+        pipelines: Sequence[Pipeline[Any, Any]],
+        *,
+        member: str,
+        workers: Sequence[Workers] = (),
     ) -> None:
         self.member = member
         self._settings = settings
         self._pipelines = pipelines
+        self._openers = workers
+        self._workers: list[Worker] = []
         self._runners: dict[str, Runner] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
@@ -41,21 +67,33 @@ class Shard:
             self._tasks.append(
                 asyncio.create_task(runner.run(), name=f"shard-{self.member}-{pipeline.name}")
             )
+        for opener in self._openers:
+            for worker in opener(self._settings, pool):
+                await worker.start()
+                self._workers.append(worker)
 
     async def stop(self) -> None:
         """Commit what is applied, snapshot, and give the partitions back."""
         for runner in self._runners.values():
             runner.stop()
+        for worker in self._workers:
+            await worker.stop()
         if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
             await asyncio.wait(self._tasks)
         await self._stack.aclose()
 
     def health(self) -> dict[str, Any]:
         pipelines = {name: runner.status() for name, runner in self._runners.items()}
-        running = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        alive = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        workers = [worker.health() for worker in self._workers]
         return {
-            "ok": running and all(status["ok"] for status in pipelines.values()),
+            "alive": alive,
+            "ok": alive and all(part["ok"] for part in (*pipelines.values(), *workers)),
             "pipelines": pipelines,
+            "workers": workers,
         }
 
     async def ask(
@@ -79,3 +117,25 @@ class Shard:
             raise
         metrics.stream_questions.labels(pipeline, "ok").inc()
         return answer
+
+    async def handle(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
+        """A call that came through the mesh; `headers` carry deadline, ids and principal."""
+        if method != "ask" or not isinstance(payload, Ask):
+            raise NotFound(f"a shard has no {method}")
+        loop_time = asyncio.get_running_loop().time()
+        context = CallContext.from_headers(
+            headers, now=loop_time, trusted=True, default_timeout_s=_ANSWER_S
+        )
+        left_s = context.remaining_s(loop_time) or _ANSWER_S
+        with use(context):
+            try:
+                return await self.ask(
+                    payload.pipeline,
+                    payload.topic,
+                    payload.key,
+                    payload.question,
+                    now=datetime.now(UTC),
+                    timeout_s=left_s,
+                )
+            except NotOwner:
+                return Elsewhere()

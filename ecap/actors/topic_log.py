@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecap.clients.kafka import partition_of
 from ecap.clients.outbox import SCHEMAS
 from ecap.clients.postgres import Connection, Pool, Record, load_queries
 from ecap.domain.events import DLQ_PARTITIONS, DLQ_SUFFIX, TOPICS
+from ecap.domain.partitions import partition_of
 
 _SQL = load_queries("ecap.actors")
 _TEMPLATES = load_queries("ecap.actors", "outbox.sql")

@@ -14,8 +14,11 @@ COMMANDS = {
     "up": ("ecap.cli.up", "Start everything on this machine, in the foreground."),
     "down": ("ecap.cli.down", "End what `ecap up` started."),
     "status": ("ecap.cli.status", "What runs: servers, services and actors."),
+    "demo": ("ecap.cli.demo", "Send shoppers over HTTP, then compare every stage to the cent."),
     "doctor": ("ecap.cli.doctor", "Look for what would go wrong, and say what to do."),
     "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
+    "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
+    "openapi": ("ecap.cli.openapi", "The OpenAPI document of all services."),
     "migrate": ("ecap.cli.migrate", "Bring the database to the newest schema."),
 }
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import psutil
@@ -17,9 +20,11 @@ from ecap import logs
 from ecap.cli.main import fail
 from ecap.config import Settings, load
 from ecap.errors import EcapError
+from ecap.local.credentials import Credentials
 from ecap.local.runtime import Runtime
+from ecap.local.state import open_state
 from ecap.local.up import SERVICES, up
-from ecap.local.welcome import addresses
+from ecap.local.welcome import addresses, next_steps, users
 
 app = typer.Typer(add_completion=False)
 
@@ -35,11 +40,13 @@ class Terminal:
 
     def ready(self, name: str, detail: str, seconds: float) -> None:
         self._console.print(
-            f"  [green]ready[/]  {name:<14} {detail:<28} [dim]{seconds:5.1f} s[/]", highlight=False
+            f"  [green]ready[/]  {name:<14} {detail:<28} [dim]{seconds:5.1f} s[/]",
+            highlight=False,
+            soft_wrap=True,
         )
 
     def note(self, text: str) -> None:
-        self._console.print(f"  [yellow]note[/]   {text}", highlight=False)
+        self._console.print(f"  [yellow]note[/]   {text}", highlight=False, soft_wrap=True)
 
     def waiting(self, text: str) -> None:
         if not self._console.is_terminal:
@@ -70,11 +77,13 @@ def main(
     here, with their data in .ecap.
     """
     begin = time.perf_counter()
+    services = tuple(only) if only else SERVICES
+    if unknown := set(services) - set(SERVICES):
+        raise typer.BadParameter(f"no such service: {', '.join(sorted(unknown))}")
     console = Console()
     try:
         settings = load(secrets=False)
         logs.setup(service="up", level="WARNING", style=settings.log.style)
-        services = tuple(only) if only else SERVICES
         asyncio.run(_run(settings, console, services, dashboard=dashboard, begin=begin))
     except EcapError as exc:
         raise fail(exc) from exc
@@ -104,7 +113,9 @@ async def _run(
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(signum, asked)
     screen = Terminal(console)
-    console.print(f"Starting ECAP in {settings.state_dir.absolute()}", highlight=False)
+    console.print(
+        f"Starting ECAP in {settings.state_dir.absolute()}", highlight=False, soft_wrap=True
+    )
     ending = begin
     try:
         async with up(
@@ -116,7 +127,7 @@ async def _run(
         ) as it:
             screen.done()
             started = True
-            await _show(it, console, seconds=time.perf_counter() - begin)
+            _show(it, console, seconds=time.perf_counter() - begin)
             await stop.wait()
             console.print("Stopping; once more Ctrl-C forces the end.")
             ending = time.perf_counter()
@@ -130,11 +141,24 @@ async def _run(
     console.print(f"Stopped in {time.perf_counter() - ending:.1f} s; the data stays.")
 
 
-async def _show(runtime: Runtime, console: Console, *, seconds: float) -> None:
-    console.print()
-    for name, address in addresses(runtime):
-        console.print(f"  {name:<24}{address}", highlight=False)
-    console.print(f"\nReady in {seconds:.1f} s. Ctrl-C ends everything.", highlight=False)
+def _show(runtime: Runtime, console: Console, *, seconds: float) -> None:
+    password = Credentials(open_state(Path(runtime.state_dir))).demo_password
+    command = _command()
+    people = users(runtime, command=command, demo_password_file=password, show=console.is_terminal)
+    lines = ["", *(f"  {name:<24} {value}" for name, value in addresses(runtime))]
+    lines += ["", *(f"  {name:<24} {value}" for name, value in people)]
+    lines += ["", "Next, in another terminal:"]
+    lines += [f"  {name:<24} {value}" for name, value in next_steps(command)]
+    lines += ["", f"Ready in {seconds:.1f} s. Ctrl-C ends everything."]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _command() -> str:
+    """As it can be typed here: the environment is rarely on the PATH."""
+    if shutil.which("ecap"):
+        return "ecap"
+    return os.path.relpath(sys.argv[0])
 
 
 def _force() -> None:

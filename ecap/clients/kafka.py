@@ -18,7 +18,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.helpers import create_ssl_context
-from aiokafka.partitioner import murmur2
 from aiokafka.protocol.metadata import MetadataRequest
 
 from ecap import logs, metrics
@@ -34,7 +33,6 @@ __all__ = [
     "create_topics",
     "open_consumer",
     "open_producer",
-    "partition_of",
     "translated",
 ]
 
@@ -49,11 +47,6 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 aiokafka.client.MetadataRequest = functools.partial(
     MetadataRequest, allow_auto_topic_creation=False
 )
-
-
-def partition_of(key: str, partitions: int) -> int:
-    """The partition Kafka's own default partitioner gives to a key."""
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
 
 
 @contextmanager

@@ -202,11 +202,12 @@ class Fraud(Section):
 
 class Stream(Section):
     batch_max_events: int = Field(2000, ge=1)
-    fetch_wait_s: float = Field(0.05, gt=0)
+    fetch_wait_s: float = Field(
+        0.1, gt=0, description="how long a fetch waits for events; bounds the idle load"
+    )
     lease_ttl_s: float = Field(6.0, gt=0)
     heartbeat_s: float = Field(1.0, gt=0)
     snapshot_every_s: float = Field(30.0, gt=0)
-    max_buffer_events: int = Field(20000, ge=1)
     late_after_s: int = Field(86400, ge=0, description="older events are counted and marked late")
     shards: Annotated[dict[PipelineName, int], PARTITIONS] = Field(
         {"fraud": 1}, description="actors of a pipeline that does not share one"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
 
@@ -14,6 +13,8 @@ from ecap.domain.windows import AmountWindow, DistinctWindow
 
 # Devices and cards remembered for a customer; the least recently used goes first.
 KNOWN_MAX = 16
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 class Transaction(msgspec.Struct, frozen=True, gc=False):
@@ -58,7 +59,7 @@ class History:
     from trusted (approved) ones only: a refused attempt must not make its device a
     known one."""
 
-    __slots__ = ("amounts", "cards", "devices", "newest", "places", "small")
+    __slots__ = ("_packed", "amounts", "cards", "devices", "newest", "places", "small")
 
     def __init__(self) -> None:
         self.amounts = AmountWindow()
@@ -67,6 +68,8 @@ class History:
         self.cards = Known()
         self.places = Track()
         self.newest = -(1 << 62)
+        # A snapshot holds every customer, and few have changed since the one before.
+        self._packed: bytes | None = None
 
     def small_cards(self, at: int, width: int, also: Collection[str]) -> int:
         """Different cards with small amounts."""
@@ -80,6 +83,7 @@ class History:
 
     def learn(self, transaction: Transaction, thresholds: Thresholds, *, trusted: bool) -> None:
         at = transaction.at
+        self._packed = None
         self.newest = max(self.newest, at)
         self.amounts.evict(self.newest - thresholds.retention)
         self.amounts.add(at, transaction.amount_minor)
@@ -99,24 +103,28 @@ class History:
             self.places.add(transaction.at, transaction.latitude, transaction.longitude)
             self.places.evict(self.newest - thresholds.lateness)
 
-    def pack(self) -> list[Any]:
-        """For a snapshot; `unpack` gives a history that answers the same."""
-        small = self.small
-        return [
-            self.newest,
-            self.amounts.times.tobytes(),
-            self.amounts.sums.tobytes(),
-            self.devices.first,
-            self.cards.first,
-            self.places.times.tobytes(),
-            self.places.latitudes.tobytes(),
-            self.places.longitudes.tobytes(),
-            small.times.tobytes() if small else b"",
-            small.keys if small else [],
-        ]
+    def pack(self) -> bytes:
+        """MessagePack for a snapshot; `unpack` gives a history that answers the same."""
+        if self._packed is None:
+            small = self.small
+            self._packed = _encoder.encode(
+                (
+                    self.newest,
+                    self.amounts.times.tobytes(),
+                    self.amounts.sums.tobytes(),
+                    self.devices.first,
+                    self.cards.first,
+                    self.places.times.tobytes(),
+                    self.places.latitudes.tobytes(),
+                    self.places.longitudes.tobytes(),
+                    small.times.tobytes() if small else b"",
+                    small.keys if small else (),
+                )
+            )
+        return self._packed
 
     @classmethod
-    def unpack(cls, packed: list[Any]) -> History:
+    def unpack(cls, packed: bytes) -> History:
         history = cls()
         (
             history.newest,
@@ -129,7 +137,7 @@ class History:
             longitudes,
             small_times,
             small_keys,
-        ) = packed
+        ) = msgspec.msgpack.decode(packed)
         history.amounts.times.frombytes(times)
         history.amounts.sums.frombytes(sums)
         history.places.times.frombytes(place_times)

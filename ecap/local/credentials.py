@@ -111,6 +111,10 @@ class Credentials:
         return self._text("vault_operator_secret_id", password)
 
     @property
+    def demo_password(self) -> Path:
+        return self._text("demo_password", password)
+
+    @property
     def ray_token(self) -> Path:
         return self._text("ray_token", lambda: secrets.token_hex(32))
 

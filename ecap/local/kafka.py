@@ -44,6 +44,10 @@ class Kafka:
         if self._child:
             await self._child.stop(timeout_s=5.0)
 
+    async def ended(self) -> str:
+        assert self._child is not None
+        return await self._child.ended()
+
 
 async def accepting(child: Child, port: int, *, within_s: float) -> None:
     """Until `child` accepts connections. Raises Unavailable with the end of its log."""

@@ -36,3 +36,7 @@ class Mail:
     async def stop(self) -> None:
         if self._child:
             await self._child.stop(timeout_s=5.0)
+
+    async def ended(self) -> str:
+        assert self._child is not None
+        return await self._child.ended()

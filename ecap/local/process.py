@@ -74,6 +74,13 @@ class Child:
     async def wait(self) -> int:
         return await self._process.wait()
 
+    async def ended(self) -> str:
+        """Waits for the end, and says how it came."""
+        status = await self._process.wait()
+        if status < 0:
+            return f"was ended by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
     async def stop(self, *, timeout_s: float = 10.0) -> None:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -117,13 +124,7 @@ async def spawn(
         )
     finally:
         os.close(fd)
-    pid_path = _pid_folder(state) / f"{name}.json"
-    # Gone already means that it ended at once; check() will say so.
-    with contextlib.suppress(psutil.NoSuchProcess):
-        started_at = psutil.Process(process.pid).create_time()
-        pid_path.write_bytes(
-            msgspec.json.encode(PidFile(process.pid, started_at, int(stop_signal)))
-        )
+    pid_path = record(state, name, process.pid, stop_signal=stop_signal)
     return Child(process, name=name, log_path=log_path, pid_path=pid_path, stop_signal=stop_signal)
 
 
@@ -136,6 +137,16 @@ def wheel(package: str) -> Path:
             " or configure the address of a server"
         )
     return Path(spec.origin).parent
+
+
+def record(state: StateDir, name: str, pid: int, *, stop_signal: signal.Signals) -> Path:
+    """The pid file of a process that somebody has to end if we cannot."""
+    path = _pid_folder(state) / f"{name}.json"
+    # One that has ended already needs nobody.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started_at = psutil.Process(pid).create_time()
+        path.write_bytes(msgspec.json.encode(PidFile(pid, started_at, int(stop_signal))))
+    return path
 
 
 def plain_environ(home: Path) -> dict[str, str]:
@@ -160,7 +171,10 @@ def leftovers(state: StateDir) -> list[tuple[str, psutil.Process, signal.Signals
 
 
 def end_leftovers(state: StateDir, *, timeout_s: float = 10.0) -> list[str]:
-    """Names of what had to be ended. Call with the lock held."""
+    """Names of what had to be ended. Call with the lock held.
+
+    `ray.1` and `ray.2` are both parts of `ray`.
+    """
     found = leftovers(state)
     for _, process, stop_signal in found:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -172,7 +186,7 @@ def end_leftovers(state: StateDir, *, timeout_s: float = 10.0) -> list[str]:
     psutil.wait_procs(alive, timeout=timeout_s)
     for name, _, _ in found:
         (_pid_folder(state) / f"{name}.json").unlink(missing_ok=True)
-    return [name for name, _, _ in found]
+    return sorted({name.partition(".")[0] for name, _, _ in found})
 
 
 def _pid_folder(state: StateDir) -> Path:

@@ -1,15 +1,22 @@
-"""The eight Serve applications on the local node. Imported late, as `ray_head` is."""
+"""The eight Serve applications and the actors on the local node.
+
+Imported late, as `ray_head` is.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from typing import Any
 
 import msgspec
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve._private.common import ReplicaState
 from ray.serve.config import HTTPOptions
 
+from ecap.actors import remote
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 
@@ -35,7 +42,11 @@ class App(msgspec.Struct, frozen=True):
 
 def start(port: int) -> None:
     """Serve's controller and HAProxy. A named host keeps replica ports on loopback too."""
-    serve.start(http_options=HTTPOptions(host=LOOPBACK, port=port))
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    try:
+        serve.start(http_options=HTTPOptions(host=LOOPBACK, port=port))
+    except RayError as exc:
+        raise Unavailable(f"the front door does not open on port {port}: {exc}") from exc
 
 
 def deploy(names: Iterable[str]) -> None:
@@ -66,6 +77,19 @@ def states() -> list[App]:
         )
         found.append(App(name, str(app.status.value), running, messages[0]))
     return found
+
+
+async def start_actors() -> None:
+    """Their processes inherit the environment of the node."""
+    await remote.ensure_supervisor({})
+
+
+async def actors() -> dict[str, dict[str, Any]]:
+    return await remote.statuses()
+
+
+async def stop_actors() -> None:
+    await remote.stop_all()
 
 
 def stop() -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker
 from ray._private.node import Node
 from ray._private.parameter import RayParams
 
+from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 
 
@@ -37,6 +39,7 @@ def start(
     num_cpus: int,
     object_store_bytes: int,
     dashboard: bool,
+    logs: Path,
 ) -> Head:
     """Returns when the raylet has registered."""
     arguments: dict[str, Any] = {  # Ray's annotations of some are wrong
@@ -61,7 +64,11 @@ def start(
         "max_worker_port": 0,
     }
     params = RayParams(**arguments)
-    return Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        return Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
+    except Exception as exc:  # Ray raises bare ones here
+        raise Unavailable(f"Ray does not start: {exc}; its logs are in {logs}") from exc
 
 
 def raylet_pid(node: Head) -> int:
@@ -69,12 +76,19 @@ def raylet_pid(node: Head) -> int:
     return int(raylet.process.pid)
 
 
-def connect(address: str, *, namespace: str) -> None:
+def connect(address: str, *, namespace: str, log_path: Path) -> None:
+    """What Ray would print about other processes goes to `log_path`."""
+    output = log_path.open("a", buffering=1)
+
+    def keep(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+        output.writelines(f"{data['pid']}: {line}\n" for line in data["lines"])
+
+    # Ray has no option for it, and each clean end would print an alarming line.
+    worker.print_to_stdstream = keep
     ray.init(
         address=address,
         namespace=namespace,
         log_to_driver=False,
-        logging_level=logging.WARNING,
         configure_logging=False,
     )
 

@@ -1,7 +1,7 @@
 """The one Ray node of a local ECAP: its flags, its folder, its ports, its end.
 
-Nothing of it listens beyond loopback but the replicas' internal gRPC ports and the
-metrics port, which Ray binds to all interfaces; the former demand Ray's token.
+Nothing of it listens beyond loopback, which takes a flag for Ray, a named host for
+Serve's HTTP, and a hook for the gRPC servers of the replicas.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 
 import psutil
 
+from ecap.local import memory
 from ecap.local.ports import LOOPBACK
-from ecap.local.process import Started
+from ecap.local.process import Started, record
 from ecap.local.state import StateDir
 from ecap.serve import haproxy
 
@@ -38,7 +40,15 @@ PORTS = {
     "ray_dashboard": 8265,
     "haproxy_stats": 8404,
     "haproxy_metrics": 8405,
+    "serve_fallback": 8406,
+    "serve_fallback_grpc": 8407,
 }
+
+
+def _take_signals_back() -> None:
+    """Connecting installs C handlers that print stacks and abort on SIGTERM."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.getsignal(signum))
 
 
 def end_orphans(folder: Path) -> None:
@@ -75,6 +85,7 @@ class RayNode:
         self._dashboard = dashboard
         self._head: Any = None
         self._node: Any = None
+        self._records: list[Path] = []
 
     @property
     def address(self) -> str:
@@ -97,12 +108,18 @@ class RayNode:
             "RAY_AUTH_TOKEN_PATH": str(self._token_file),
             "RAY_ADDRESS": self.address,
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_raylet_start_wait_time_s": "120",  # a busy machine is no failure
+            # Ray's 15 is meant for batch work beside people; these processes are the product.
+            "RAY_worker_niceness": "0",
             # Ray's word for "this machine only": nodes and workers bind loopback alone.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "ecap.local.worker.stay_on_loopback",
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+            # After three times Serve's 5 s it kills a proxy whose imports take long.
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
             "RAY_SERVE_HAPROXY_NBTHREAD": "1",
             # A datagram to a Python actor for each request; the edge has its own metrics.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
@@ -113,6 +130,8 @@ class RayNode:
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(proxy),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(proxy / "server-state"),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(self._ports["haproxy_stats"]),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(self._ports["serve_fallback"]),
+            "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(self._ports["serve_fallback_grpc"]),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(self._ports["haproxy_metrics"]),
         }
 
@@ -129,15 +148,31 @@ class RayNode:
             num_cpus=max(_MIN_CPUS, os.cpu_count() or 1),
             object_store_bytes=_OBJECT_STORE_BYTES,
             dashboard=self._dashboard,
+            logs=self._state.logs / "ray",
         )
-        await asyncio.to_thread(self._head.connect, self.address, namespace=NAMESPACE)
-        return Started(self._head.raylet_pid(self._node), self._state.logs / "ray")
+        logs = self._state.logs / "ray"
+        await asyncio.to_thread(
+            self._head.connect, self.address, namespace=NAMESPACE, log_path=logs / "driver.log"
+        )
+        _take_signals_back()
+        raylet = self._head.raylet_pid(self._node)
+        self._records = await asyncio.to_thread(self._record, raylet)
+        return Started(raylet, logs)
 
     async def stop(self) -> None:
         if self._head and self._node:
             await asyncio.to_thread(self._head.disconnect)
             await asyncio.to_thread(self._head.stop, self._node)
+        for path in self._records:
+            path.unlink(missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def _record(self, raylet: int) -> list[Path]:
+        """Agents outlive a raylet that was killed, and hide whose they are."""
+        return [
+            record(self._state, f"ray.{number}", process.pid, stop_signal=signal.SIGKILL)
+            for number, process in enumerate(memory.tree(raylet))
+        ]
 
     def _prepare(self) -> None:
         logs = self._state.logs / "ray"

@@ -14,9 +14,8 @@ from typing import Protocol
 
 import msgspec
 
-from ecap.config import Settings, vault
+from ecap.config import Settings
 from ecap.config.loading import config_dir
-from ecap.errors import EcapError
 from ecap.local import credentials as creds
 from ecap.local import ports, ray_node, runtime
 from ecap.local.credentials import Credentials
@@ -27,7 +26,9 @@ from ecap.local.postgres import Postgres
 from ecap.local.process import Started, end_leftovers
 from ecap.local.runtime import Runtime, Server
 from ecap.local.state import StateDir, open_state
-from ecap.local.vault import OPERATOR_ROLE, ROLE, OpenBao
+from ecap.local.together import together
+from ecap.local.vault import ROLE, OpenBao
+from ecap.local.vault_secrets import WithSecrets
 
 USUAL_PORTS = {
     "http": 8000,
@@ -151,32 +152,6 @@ def plan(
     return Plan(state, tuple(servers), planned)
 
 
-class WithSecrets:
-    """OpenBao is ready when the generated secrets are in it."""
-
-    def __init__(self, bao: OpenBao, secrets: Credentials, *, postgres: bool) -> None:
-        self.name = bao.name
-        self.port = bao.port
-        self._bao = bao
-        self._secrets = secrets
-        self._postgres = postgres
-
-    async def start(self) -> Started:
-        child = await self._bao.start()
-        await asyncio.to_thread(self._store)
-        return child
-
-    async def stop(self) -> None:
-        await self._bao.stop()
-
-    def _store(self) -> None:
-        operator = vault.log_in(self._bao.settings(OPERATOR_ROLE))
-        extra = {}
-        if self._postgres:
-            extra["ecap/postgres"] = {"password": self._secrets.postgres_password.read_text()}
-        creds.store(operator, extra)
-
-
 def _postgres_environ(port: int, secrets: Credentials, *, embedded_vault: bool) -> dict[str, str]:
     return {
         "ECAP__POSTGRES__HOST": LOOPBACK,
@@ -206,18 +181,8 @@ async def running(planned: Plan, *, on_ready: OnReady = lambda _: None) -> Async
     async with AsyncExitStack() as stack:
         for server in planned.servers:
             stack.push_async_callback(server.stop)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(_timed(server, on_ready), name=server.name)
-                    for server in planned.servers
-                ]
-        except* EcapError as failed:
-            # The others were cancelled because of the first; it tells the story.
-            raise failed.exceptions[0] from None
-        found = msgspec.structs.replace(
-            planned.runtime, servers=tuple(task.result() for task in tasks)
-        )
+        ready = await together({one.name: _timed(one, on_ready) for one in planned.servers})
+        found = msgspec.structs.replace(planned.runtime, servers=tuple(ready))
         runtime.write(planned.state, found)
         yield found
 

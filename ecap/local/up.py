@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,15 +21,21 @@ from ecap.config.settings import ServiceName
 from ecap.errors import Unavailable
 from ecap.local import control, runtime
 from ecap.local.credentials import Credentials
+from ecap.local.keeping import kept
+from ecap.local.placement import Place
 from ecap.local.process import end_leftovers
 from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime, Server
 from ecap.local.servers import Plan, plan, running
 from ecap.local.state import StateDir, open_state
+from ecap.local.together import together
+from ecap.local.welcome import register_demo_customer
+from ecap.serve.catalog.seed import seed
 
 SERVICES: tuple[str, ...] = get_args(ServiceName)
 _POLL_S = 0.1
-_SERVICES_READY_S = 120.0
+_STATES_POLL_S = 0.4  # Serve works for its answer
+_SERVICES_READY_S = 300.0  # on a machine that is busy with other things
 _FRONT_DOOR_READY_S = 30.0
 
 
@@ -60,6 +66,9 @@ async def up(
         stack.enter_context(state.lock())
         for name in await asyncio.to_thread(end_leftovers, state):
             screen.note(f"ended {name}, left behind by a start that was killed")
+        place = Place.find(state)
+        if place.elsewhere and settings.postgres.host is None:
+            screen.note(f"PostgreSQL cannot reach {state.data}; its data are in {place.data}")
         planned, node = _plan(settings, state, environ=environ, dashboard=dashboard)
         runtime.write(state, planned.runtime)
         screen.waiting("servers and Ray")
@@ -68,17 +77,21 @@ async def up(
         stack.push_async_callback(_stopped, state, found)
         full = await asyncio.to_thread(load, {**environ, **found.environ})
         apps = import_module("ecap.local.ray_apps")  # late: Ray reads its environment at import
-        stack.push_async_callback(asyncio.to_thread, apps.stop)
-        await _schema_and_serve(full, found, apps, screen)
-        screen.waiting("services")
-        await asyncio.to_thread(apps.deploy, services)
-        await _services_ready(apps, services, screen)
+        stack.push_async_callback(apps.stop_actors)
+        stack.push_async_callback(asyncio.to_thread, apps.stop)  # first: nobody asks from outside
+        await _schema(full, screen)
+        screen.waiting("services and actors")
+        serve = _services_ready(apps, found, services, screen)
+        await together({"actors": _actors_ready(apps, screen), "services": serve})
         await _front_door_ready(found, services)
+        if "auth" in services:
+            await register_demo_customer(found, Credentials(state).demo_password.read_text())
         found = msgspec.structs.replace(found, ready_s=round(time.perf_counter() - begin, 2))
         runtime.write(state, found)
         await stack.enter_async_context(
-            control.serving(node.folder / "control", lambda: asyncio.to_thread(_report, apps))
+            control.serving(node.folder / "control", lambda: _report(apps))
         )
+        await stack.enter_async_context(kept(state, planned.servers, note=screen.note))
         yield found
 
 
@@ -109,26 +122,33 @@ def _announce(screen: Screen) -> Callable[[Server], None]:
     return ready
 
 
-async def _schema_and_serve(settings: Settings, found: Runtime, apps: Any, screen: Screen) -> None:
-    async def schema() -> None:
-        clock = time.perf_counter()
-        async with open_pool(settings.postgres, service="migrate") as pool:
-            applied = await migrate(pool)
-        detail = f"{len(applied)} migrations" if applied else "up to date"
-        screen.ready("schema", detail, time.perf_counter() - clock)
-
-    async def front() -> None:
-        clock = time.perf_counter()
-        await asyncio.to_thread(apps.start, found.ports["http"])
-        screen.ready("serve", found.front_door, time.perf_counter() - clock)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(schema(), name="schema")
-        group.create_task(front(), name="serve")
-
-
-async def _services_ready(apps: Any, services: tuple[str, ...], screen: Screen) -> None:
+async def _schema(settings: Settings, screen: Screen) -> None:
     clock = time.perf_counter()
+    async with open_pool(settings.postgres, service="migrate") as pool:
+        applied = await migrate(pool)
+        # A shop of one's own is filled by its owner.
+        added = await seed(pool) if settings.environment == "development" else 0
+    detail = f"{len(applied)} migrations" if applied else "up to date"
+    if added:
+        detail += f", {added} products"
+    screen.ready("schema", detail, time.perf_counter() - clock)
+
+
+async def _actors_ready(apps: Any, screen: Screen) -> None:
+    clock = time.perf_counter()
+    await apps.start_actors()
+    names = ", ".join(sorted(await apps.actors()))
+    screen.ready("actors", names, time.perf_counter() - clock)
+
+
+async def _services_ready(
+    apps: Any, found: Runtime, services: tuple[str, ...], screen: Screen
+) -> None:
+    clock = time.perf_counter()
+    await asyncio.to_thread(apps.start, found.ports["http"])
+    screen.ready("serve", found.front_door, time.perf_counter() - clock)
+    clock = time.perf_counter()
+    await asyncio.to_thread(apps.deploy, services)
     waiting = set(services)
     while waiting:
         for app in await asyncio.to_thread(apps.states):
@@ -140,7 +160,7 @@ async def _services_ready(apps: Any, services: tuple[str, ...], screen: Screen) 
         if time.perf_counter() - clock > _SERVICES_READY_S:
             raise Unavailable(f"not running after {_SERVICES_READY_S:.0f} s: {sorted(waiting)}")
         screen.waiting("services: " + ", ".join(sorted(waiting)))
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(_STATES_POLL_S)
 
 
 async def _front_door_ready(found: Runtime, services: tuple[str, ...]) -> None:
@@ -167,5 +187,11 @@ async def _stopped(state: StateDir, found: Runtime) -> None:
     runtime.write(state, msgspec.structs.replace(found, owner=None, servers=()))
 
 
-def _report(apps: Any) -> dict[str, Any]:
-    return {"pid": os.getpid(), "services": apps.states()}
+async def _report(apps: Any) -> dict[str, Any]:
+    """What can be had: it is asked for above all when something does not answer."""
+    found: dict[str, Any] = {"services": [], "actors": {}}
+    with contextlib.suppress(Unavailable):
+        found["services"] = await asyncio.to_thread(apps.states)
+    with contextlib.suppress(Unavailable):
+        found["actors"] = await apps.actors()
+    return found

@@ -96,6 +96,10 @@ class OpenBao:
         if self._child:
             await self._child.stop()
 
+    async def ended(self) -> str:
+        assert self._child is not None
+        return await self._child.ended()
+
     async def _ready(self, child: Child) -> None:
         """Until the last role that initialization makes can log in."""
         loop = asyncio.get_running_loop()

@@ -31,14 +31,20 @@ Opening = Callable[[], AbstractAsyncContextManager[EdgeParts]]
 
 
 class Edge:
-    """An ASGI application: one service behind the edge."""
+    """An ASGI application: one service behind the edge.
 
-    def __init__(self, api: Api, opening: Opening, *, http: Http, rate: Limits) -> None:
+    `answers_id` is False where the server adds X-Request-ID by itself.
+    """
+
+    def __init__(
+        self, api: Api, opening: Opening, *, http: Http, rate: Limits, answers_id: bool = True
+    ) -> None:
         self._service = api.service
         self._table = Table(api.endpoints)
         self._opening = opening
         self._http = http
         self._rate = rate
+        self._answers_id = answers_id
         self._client = limits.ClientAddress(http.trusted_proxies)
         self._parts: EdgeParts | None = None
         self._access = AccessLog(api.service)
@@ -186,7 +192,8 @@ class Edge:
             min_bytes=self._http.gzip_min_bytes,
             accept_encoding=request.headers.get(b"accept-encoding", b""),
         )
-        answer.headers.append((b"x-request-id", request.request_id.encode()))
+        if self._answers_id:
+            answer.headers.append((b"x-request-id", request.request_id.encode()))
         answer.headers.append((b"traceparent", request.trace.traceparent.encode()))
         answer.headers.extend(cors.headers(self._http.cors, request.headers.get(b"origin")))
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import Any
 
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
+from ecap.actors.reach import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings import Deployment
-from ecap.serve.process import Actors, Opener, build
-from ecap.serve.routing import Api
+from ecap.serve.asgi import Edge
+from ecap.serve.process import build
 
 
 def options(settings: Settings, service: str) -> dict[str, Any]:
@@ -34,12 +37,19 @@ def options(settings: Settings, service: str) -> dict[str, Any]:
     }
 
 
-def bind(api: Api, opener: Opener[Any], settings: Settings) -> serve.Application:
-    """An application whose replicas read their configuration where they run."""
-    # A lambda, because Serve treats only functions as builders, called in the replica.
-    ingress = serve.ingress(lambda: build(api, opener, load(), actors=_actors()))()
-    return serve.deployment(**options(settings, api.service))(ingress).bind()
+def bind(service: str) -> serve.Application:
+    """The application of a service; its replicas read their configuration where they run."""
 
+    # A function, because Serve takes only functions for builders, and one that holds
+    # nothing but a name, because Serve pickles it with what it holds.
+    def in_replica() -> Edge:
+        api = import_module(f"ecap.serve.{service}.routes").api
+        opened = import_module(f"ecap.serve.{service}.service").opened
+        settings = load()
+        # Serve's stand-in looks for the caller of each line: a tenth of a busy replica.
+        sys.stdout = sys.__stdout__
+        # Serve adds the request id to every answer; two of them would read as one, "a, a".
+        return build(api, opened, settings, actors=RayActors(settings), answers_id=False)
 
-def _actors() -> Actors | None:
-    return None
+    ingress = serve.ingress(in_replica)()
+    return serve.deployment(**options(load(secrets=False), service))(ingress).bind()

@@ -18,17 +18,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+# What is no HTTP at all gets HAProxy's own 400, which nothing can change.
 _PROBLEMS = {
-    400: ("malformed", "Malformed request", "the request is not valid HTTP", None),
-    408: ("malformed", "Malformed request", "the request did not arrive in time", None),
     500: ("internal", "Internal error", "the front door failed", None),
     502: ("unavailable", "A dependency is unavailable", "the replica went away", 503),
     503: ("unavailable", "A dependency is unavailable", "no replica can answer now", 503),
     504: ("deadline-exceeded", "The deadline has passed", "the replica did not answer", None),
 }
 _REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
     500: "Internal Server Error",
     503: "Service Unavailable",
     504: "Gateway Timeout",
@@ -72,12 +69,12 @@ def rewrite(config: str, *, errors: Path, loopback: bool) -> str:
     missing = problem("not-found", "Not found", 404, "no service answers at this path")
     steps = [
         # Our own access log has the ids; state changes of servers go to the manager's files.
-        (r"^    log \S+ local0 \w+$", "    log stderr format short local0 notice"),
+        (r"^    log .*local0 \w+$", "    log stderr format short local0 notice"),
         (r"^(    stats socket \S+ mode )\d+", r"\g<1>600"),
         (r"^(?:    option forwardfor\n)?(    option httplog\n)", r"    option forwardfor\n\1"),
         (r"^(?:    errorfile \d+ .*\n)+", files),
         (
-            r"^    http-request return status 404 content-type \S+ (?:lf-)?string .*$",
+            r"^    http-request return status 404 content-type \S+ .*string .*$",
             "    http-request return status 404 content-type application/problem+json"
             f" hdr Cache-Control no-store string '{missing}'",
         ),

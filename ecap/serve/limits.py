@@ -8,19 +8,14 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from ecap.actors.leasing import Verdict
 from ecap.config.settings import Bucket
 from ecap.errors import RateLimited
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    allowed: bool
-    remaining: int
-    retry_after_s: float
+__all__ = ["ClientAddress", "Limiter", "Verdict", "admit", "headers"]
 
 
 class Limiter(Protocol):
@@ -82,6 +77,7 @@ class ClientAddress:
         return address
 
 
+@lru_cache(maxsize=4096)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

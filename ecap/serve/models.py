@@ -10,7 +10,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from ecap.domain.money import MAX_MINOR, to_decimal
 from ecap.errors import Invalid
@@ -37,6 +44,16 @@ Amount = Annotated[
         description="exact amount in major units, two decimals",
     ),
     PlainSerializer(lambda value: f"{value:.2f}", return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,2})?$"},
+                {"type": "number", "minimum": 0, "maximum": float(to_decimal(MAX_MINOR))},
+            ],
+            "description": "exact amount in major units, at most two decimals",
+        },
+        mode="validation",
+    ),
 ]
 
 
@@ -64,10 +81,15 @@ def decode_cursor(cursor: str, *, parts: int) -> list[str]:
     if (
         not isinstance(loaded, list)
         or len(loaded) != parts
-        or not all(isinstance(part, str) and "\x00" not in part for part in loaded)
+        or not all(isinstance(part, str) and _is_storable(part) for part in loaded)
     ):
         raise Invalid("not a cursor of this collection", field="cursor")
     return loaded
+
+
+def _is_storable(text: str) -> bool:
+    """JSON can spell NUL and half characters, which PostgreSQL has no text for."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def instant_cursor(cursor: str | None) -> tuple[datetime, UUID] | tuple[None, None]:

@@ -19,6 +19,7 @@ from ecap.errors import (
     Invalid,
     Malformed,
     NotFound,
+    PreconditionRequired,
     RateLimited,
     TooLarge,
     Unauthenticated,
@@ -42,6 +43,10 @@ _PATH_SCHEMAS: Mapping[type, Mapping[str, str]] = {
     UUID: {"type": "string", "format": "uuid"},
     str: {"type": "string"},
     int: {"type": "integer"},
+}
+_HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    # Proxies trim the spaces around a value.
+    "Idempotency-Key": {"pattern": "^[!-~]([ -~]*[!-~])?$", "minLength": 1, "maxLength": 255},
 }
 
 
@@ -156,14 +161,15 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             found.append(
                 {"name": name, "in": "query", "required": name in required, "schema": _plain(one)}
             )
-    for name, description in endpoint.headers.items():
+    for marked, description in endpoint.headers.items():
+        name = marked.rstrip("!")
         found.append(
             {
-                "name": name.rstrip("!"),
+                "name": name,
                 "in": "header",
-                "required": name.endswith("!"),
+                "required": marked.endswith("!"),
                 "description": description,
-                "schema": {"type": "string"},
+                "schema": {"type": "string", **_HEADER_SCHEMAS.get(name, {})},
             }
         )
     return found
@@ -201,6 +207,8 @@ def _errors(endpoint: Endpoint) -> list[type[EcapError]]:
         errors.append(Invalid)
     if endpoint.body is not None:
         errors.append(UnsupportedMedia)
+    if "If-Match!" in endpoint.headers:
+        errors.append(PreconditionRequired)
     errors += [error for error in endpoint.errors if error not in errors]
     return errors
 

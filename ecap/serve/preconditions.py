@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ecap.errors import PreconditionFailed
+from ecap.errors import PreconditionFailed, PreconditionRequired
 from ecap.serve.routing import Call
 
 # A name that ends in "!" is a required header; see `ecap.serve.openapi`.
@@ -18,9 +18,12 @@ _TAG = re.compile(r'^(?:W/)?"(\d{1,18})(?:-\w+)?"$')
 
 
 def required_version(call: Call[Any]) -> int:
-    """The version the caller saw. Raises PreconditionFailed without one."""
-    given = call.header("if-match")
-    match = _TAG.match(given.strip()) if given else None
+    """The version the caller saw. Raises PreconditionRequired without one, and
+    PreconditionFailed for a tag that was never given out here."""
+    given = (call.header("if-match") or "*").strip()
+    if given == "*":
+        raise PreconditionRequired("send the resource's ETag as If-Match", header="If-Match")
+    match = _TAG.match(given)
     if match is None:
-        raise PreconditionFailed("send the resource's ETag as If-Match", header="If-Match")
+        raise PreconditionFailed("If-Match is no ETag of this resource", header="If-Match")
     return int(match[1])

@@ -54,6 +54,7 @@ def of(error: EcapError, *, request_id: str) -> tuple[int, bytes, list[tuple[byt
     body.update(facts)
     headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
     if isinstance(error, Retryable):
+        body["retry_after_s"] = error.retry_after_s
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode()))
     if isinstance(error, Unauthenticated):
         headers.append((b"www-authenticate", b'Bearer realm="ecap"'))

@@ -7,8 +7,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from aiohttp import ClientSession
 
 from ecap import logs, spans
+from ecap.actors.asking import ShardClient
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
@@ -19,7 +23,7 @@ from ecap.serve.asgi import Edge
 from ecap.serve.limits import Limiter
 from ecap.serve.parts import EdgeParts
 from ecap.serve.routing import Api, Check
-from ecap.serve.tokens import TokenVerifier
+from ecap.serve.tokens import Jwks, TokenVerifier
 
 S = TypeVar("S")
 JWKS = "GET /api/v1/auth/jwks"
@@ -32,6 +36,8 @@ class Actors(Protocol):
     def transport(self, actor: str) -> Transport: ...
 
     def limiter(self, service: str) -> Limiter | None: ...
+
+    def shards(self, pool: Pool, *, policy: Callable[[str], CallPolicy]) -> ShardClient: ...
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,25 @@ class Process:
 def _policy(settings: Settings, callee: str, *, idempotent: bool = False) -> CallPolicy:
     chosen = settings.mesh.callees.get(callee, settings.mesh.default)
     return CallPolicy.from_settings(chosen, idempotent=idempotent)
+
+
+def _key_source(
+    settings: Settings, session: ClientSession, client: Callable[[str], MeshClient]
+) -> Jwks:
+    """`auth.jwks_url` where it is set, else the auth service behind the front door."""
+    asked, target = client("auth"), JWKS
+    if settings.auth.jwks_url is not None:
+        url = urlsplit(settings.auth.jwks_url)
+        base_url = f"{url.scheme}://{url.netloc}"
+        transport = HttpTransport("auth.jwks_url", session, base_url=base_url)
+        asked = MeshClient("jwks", transport, _policy(settings, "jwks"))
+        target = f"GET {urlunsplit(('', '', url.path or '/', url.query, ''))}"
+
+    async def jwks() -> Mapping[str, Any]:
+        keys: Mapping[str, Any] = await asked.call(target, idempotent=True)
+        return keys
+
+    return jwks
 
 
 def _fixed_tokens(settings: Settings) -> Mapping[str, Principal]:
@@ -82,12 +107,8 @@ async def open_process(
                 clients[callee] = MeshClient(callee, transport, _policy(settings, callee))
             return clients[callee]
 
-        async def jwks() -> Mapping[str, Any]:
-            keys: Mapping[str, Any] = await client("auth").call(JWKS, idempotent=True)
-            return keys
-
         verifier = TokenVerifier(
-            jwks,
+            _key_source(settings, session, client),
             issuer=settings.auth.issuer,
             audience=settings.auth.audience,
             skew_s=settings.auth.clock_skew_s,
@@ -101,7 +122,14 @@ async def open_process(
 Opener = Callable[[Process], AbstractAsyncContextManager[S]]
 
 
-def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | None = None) -> Edge:
+def build(
+    api: Api,
+    opener: Opener[S],
+    settings: Settings,
+    *,
+    actors: Actors | None = None,
+    answers_id: bool = True,
+) -> Edge:
     """The ASGI application of a service; its resources live as long as its lifespan."""
 
     @asynccontextmanager
@@ -123,4 +151,10 @@ def build(api: Api, opener: Opener[S], settings: Settings, *, actors: Actors | N
         finally:
             await asyncio.to_thread(spans.shutdown)
 
-    return Edge(health.completed(api), opening, http=settings.http, rate=settings.limits)
+    return Edge(
+        health.completed(api),
+        opening,
+        http=settings.http,
+        rate=settings.limits,
+        answers_id=answers_id,
+    )

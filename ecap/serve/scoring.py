@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ecap.actors.asking import ShardClient
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Unavailable
 from ecap.serve.process import Process
@@ -22,5 +23,24 @@ class NoShard:
         raise Unavailable("no fraud shard is within reach")
 
 
+class FraudShard:
+    def __init__(self, shards: ShardClient, *, timeout_s: float) -> None:
+        self._shards = shards
+        self._timeout_s = timeout_s
+
+    async def decide(self, question: ScoreQuestion) -> ScoreAnswer:
+        answer: ScoreAnswer = await self._shards.ask(
+            "fraud",
+            str(question.user_id),
+            question,
+            topic="transactions",
+            timeout_s=self._timeout_s,
+        )
+        return answer
+
+
 def fraud_shard(process: Process) -> Decider:
-    return NoShard()
+    if process.actors is None:
+        return NoShard()
+    shards = process.actors.shards(process.pool, policy=process.policy)
+    return FraudShard(shards, timeout_s=process.settings.orders.decision_timeout_s)

@@ -60,3 +60,11 @@ SET stock = greatest(0, stock - owed + $2), owed = greatest(0, owed - stock - $2
     version = version + 1, updated_at = now()
 WHERE id = $1 AND abs(stock::bigint - owed + $2) <= 2000000000
 RETURNING id, sku, name, description, category, price, currency, stock, active, version, updated_at;
+
+-- name: add_categories
+INSERT INTO catalog.categories (slug, name)
+SELECT * FROM unnest($1::text[], $2::text[])
+ON CONFLICT DO NOTHING;
+
+-- name: skus
+SELECT sku FROM catalog.products;

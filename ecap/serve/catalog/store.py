@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -33,6 +34,14 @@ class Catalog:
     async def categories(self) -> tuple[Category, ...]:
         rows = await self._pool.fetch(_SQL["categories"])
         return tuple(Category(**dict(row)) for row in rows)
+
+    async def add_categories(self, names: Mapping[str, str]) -> None:
+        """By slug; those that are there already stay as they are."""
+        await self._pool.execute(_SQL["add_categories"], list(names), list(names.values()))
+
+    async def skus(self) -> frozenset[str]:
+        rows = await self._pool.fetch(_SQL["skus"])
+        return frozenset(row["sku"] for row in rows)
 
     async def product(self, product_id: UUID) -> Product:
         """Raises NotFound."""

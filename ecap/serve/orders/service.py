@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ecap import logs
 from ecap.errors import Retryable
+from ecap.serve.background import background
 from ecap.serve.orders.placing import Shop
 from ecap.serve.orders.store import Orders
 from ecap.serve.process import Process
@@ -23,15 +23,9 @@ _FORGET_AT_ONCE = 1000
 async def opened(process: Process, *, decider: Decider | None = None) -> AsyncIterator[Shop]:
     limits = process.settings.orders
     store = Orders(process.pool)
-    forgetting = asyncio.create_task(
-        _forget(store, older_than_s=limits.idempotency_ttl_s), name="orders-forget"
-    )
-    try:
+    forgetting = _forget(store, older_than_s=limits.idempotency_ttl_s)
+    async with background(forgetting, name="orders-forget"):
         yield Shop(store, decider or fraud_shard(process), limits)
-    finally:
-        forgetting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await forgetting
 
 
 async def _forget(store: Orders, *, older_than_s: float) -> None:

@@ -91,7 +91,7 @@ class Orders:
             )
         items = tuple(OrderSummary.model_construct(**dict(row)) for row in rows[: query.limit])
         more = len(rows) > query.limit
-        last = encode_cursor(items[-1].placed_at.isoformat(), items[-1].id) if more else None
+        last = encode_cursor(items[-1].placed_at, items[-1].id) if more else None
         return Page(items=items, next_cursor=last)
 
     async def change(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,17 @@ from stream_servers import Database, World, open_database, open_world
 
 
 @pytest.fixture(scope="session")
-async def database() -> AsyncIterator[Database]:
-    with tempfile.TemporaryDirectory(prefix="ecap-stream-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        async with open_database(Path(folder) / "state") as opened:
-            yield opened
+def folder() -> Iterator[Path]:
+    # Not tmp_path: the unprivileged account of PostgreSQL has to reach it.
+    with tempfile.TemporaryDirectory(prefix="ecap-stream-", dir="/tmp") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+async def database(folder: Path) -> AsyncIterator[Database]:
+    async with open_database(folder / "state") as opened:
+        yield opened
 
 
 @pytest.fixture

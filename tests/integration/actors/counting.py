@@ -61,8 +61,16 @@ class Counting:
             "applied",
             columns=("shard", "topic", "partition", "pos", "event_id", "key", "amount", "total"),
             records=[
-                (self._shard, r.record.topic, r.record.partition, r.record.pos)
-                + (r.record.event.id, r.record.event.key, r.amount, r.total)
+                (
+                    self._shard,
+                    r.record.topic,
+                    r.record.partition,
+                    r.record.pos,
+                    r.record.event.id,
+                    r.record.event.key,
+                    r.amount,
+                    r.total,
+                )
                 for r in results
             ],
         )
@@ -103,7 +111,7 @@ def orders(count: int, *, keys: int = 50) -> list[Event]:
 
 async def until(condition: Callable[[], Awaitable[Any]], *, within_s: float = 60.0) -> Any:
     async with asyncio.timeout(within_s):
-        while not (found := await condition()):
+        while not (found := await condition()):  # noqa: ASYNC110  nothing to be told by
             await asyncio.sleep(0.02)
         return found
 

@@ -163,7 +163,6 @@ class World:
 
 @asynccontextmanager
 async def open_world(database: Database, folder: Path) -> AsyncIterator[World]:
-    folder.mkdir(exist_ok=True)
     state = open_state(folder)
     state.create()
     broker = Broker(state)

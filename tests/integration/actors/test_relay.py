@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from counting import orders, place, until
+from counting import order, orders, place, until
 from stream_servers import World
 
 from ecap.actors.audit import Audit
@@ -134,6 +134,20 @@ async def test_a_consumer_may_ask_for_a_refill(world: World, from_pos: int) -> N
         )
 
         async def again() -> bool:
-            return sum(map(len, (await in_kafka(world)).values())) == 60 + 60 - 6 * from_pos
+            return all(
+                [pos for pos, _ in records]
+                == [*range(end := len({pos for pos, _ in records})), *range(from_pos, end)]
+                for records in (await in_kafka(world)).values()
+            )
 
         await until(again)
+
+
+async def test_an_event_larger_than_a_batch_is_sent_in_its_place(world: World) -> None:
+    small = orders(50, keys=1)
+    large = order("user-0", 1, card="4" * 500_000)
+    async with relaying(world):
+        await place(world.pool, [*small[:25], large, *small[25:]])
+        await until(lambda: all_sent(world.pool, 51))
+    (records,) = [r for r in (await in_kafka(world)).values() if r]
+    assert [pos for pos, _ in records] == list(range(51))

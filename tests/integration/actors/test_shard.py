@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from ecap.actors.leases import NotOwner
 from ecap.actors.relay import OutboxRelay
 from ecap.actors.shard import Shard
 from ecap.clients import outbox
+from ecap.domain.events import encode
 from ecap.domain.ids import new_id
 
 
@@ -110,9 +111,7 @@ async def _held(shard: Shard, count: int) -> bool:
     return len(held(shard)) == count
 
 
-async def test_questions_are_answered_by_the_owner_alone(
-    world: World, relay: OutboxRelay
-) -> None:
+async def test_questions_are_answered_by_the_owner_alone(world: World, relay: OutboxRelay) -> None:
     async def total(shard: Shard) -> Any:
         now = datetime.now(UTC)
         return await shard.ask("counting", "transactions", "user-1", "user-1", now=now, timeout_s=5)
@@ -159,11 +158,9 @@ async def test_what_is_no_event_or_is_refused_is_set_aside_and_replayed_once(
 
     # Repaired by hand, requested, and applied once by whoever owns the partition now.
     repaired = order("user-1", 5)
-    from ecap.domain import events
-
     await world.pool.execute(
         "UPDATE stream.dead_letters SET body = $1, status = 'requested' WHERE reason = 'refused'",
-        events.encode(repaired),
+        encode(repaired),
     )
     await world.pool.execute(
         "UPDATE stream.dead_letters SET status = 'requested' WHERE reason = 'malformed'"
@@ -215,9 +212,7 @@ async def test_a_broker_that_lost_everything_loses_nothing(
     await reconcile(world.pool, events)
 
 
-async def test_an_idle_shard_applies_a_new_event_at_once(
-    world: World, relay: OutboxRelay
-) -> None:
+async def test_an_idle_shard_applies_a_new_event_at_once(world: World, relay: OutboxRelay) -> None:
     async with running(world) as shard:
         await until(lambda: _held(shard, 6))
         waits = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,16 +9,20 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from joserfc import jwt
 from joserfc.jwk import OKPKey
+from serving import serving
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.domain.ids import new_id
 from ecap.domain.roles import Role, scopes_of
-from ecap.serve.asgi import Edge
+from ecap.serve.process import Opener, build
+from ecap.serve.routing import Api
 
 
 @pytest.fixture(scope="session")
@@ -60,32 +62,28 @@ def mint(signing_key: OKPKey, settings: Settings) -> Mint:
     return mint
 
 
-def bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
-
-
-Serving = Callable[[Edge], AbstractAsyncContextManager[httpx.AsyncClient]]
-
-
-@asynccontextmanager
-async def serving(app: Edge) -> AsyncIterator[httpx.AsyncClient]:
-    """A uvicorn on a free loopback port, and a client of it."""
-    # The protocol is named so that asyncio turns Nagle off on what it accepts.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
-    task = asyncio.create_task(server.serve(sockets=[listener]), name="uvicorn")
-    while not server.started and not task.done():
-        await asyncio.sleep(0.005)
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
-
-
 def key_set(key: OKPKey) -> dict[str, Iterable[Any]]:
     return {"keys": [key.as_dict(private=False)]}
+
+
+Replica = Callable[[Api, Opener[Any]], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture(scope="session")
+def replica(settings: Settings, signing_key: OKPKey) -> Replica:
+    """One service, opened as its replica opens it; it fetches the key set over HTTP."""
+
+    async def jwks(request: Any) -> JSONResponse:
+        return JSONResponse(key_set(signing_key))
+
+    keys: Any = Starlette(routes=[Route("/api/v1/auth/jwks", jwks)])
+
+    @asynccontextmanager
+    async def open_replica(api: Api, opener: Opener[Any]) -> AsyncIterator[httpx.AsyncClient]:
+        async with serving(keys) as front:
+            http = settings.http.model_copy(update={"port": front.base_url.port})
+            here = settings.model_copy(update={"http": http})
+            async with serving(build(api, opener, here)) as client:
+                yield client
+
+    return open_replica

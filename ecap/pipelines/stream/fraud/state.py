@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -88,9 +87,10 @@ def _ids(packed: bytes) -> Iterable[int]:
     return (int.from_bytes(packed[i : i + 16], "big") for i in range(0, len(packed), 16))
 
 
-def _pack_customers(customers: dict[int, History]) -> list[Any]:
-    return [[user.to_bytes(16, "big"), history.pack()] for user, history in customers.items()]
+def _pack_customers(customers: dict[int, History]) -> tuple[bytes, list[bytes]]:
+    return _pack_ids(customers), [history.pack() for history in customers.values()]
 
 
-def _unpack_customers(packed: list[Any]) -> dict[int, History]:
-    return {int.from_bytes(user, "big"): History.unpack(fields) for user, fields in packed}
+def _unpack_customers(packed: tuple[bytes, list[bytes]]) -> dict[int, History]:
+    ids, histories = packed
+    return dict(zip(_ids(ids), map(History.unpack, histories), strict=True))

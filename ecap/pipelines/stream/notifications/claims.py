@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Pool, load_queries
+from ecap.clients.postgres import Pool, Record, load_queries
 from ecap.domain.events import (
     Channel,
     Event,
@@ -38,6 +38,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
     email: str | None
     display_name: str | None
+    traceparent: str | None = None
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -57,23 +58,7 @@ class Claims:
         rows = await self._pool.fetch(
             _queries["claim"], limit, self._claim_s, self._worker, list(channels)
         )
-        return [
-            Delivery(
-                id=row["id"],
-                event_id=row["event_id"],
-                user_id=row["user_id"],
-                order_id=row["order_id"],
-                kind=row["kind"],
-                channel=row["channel"],
-                subject=row["subject"],
-                facts=msgspec.json.decode(row["payload"]),
-                attempt=row["attempts"],
-                occurred_at=row["occurred_at"],
-                email=row["email"],
-                display_name=row["display_name"],
-            )
-            for row in rows
-        ]
+        return [_delivery(row) for row in rows]
 
     async def finish(self, finished: Sequence[Finished]) -> int:
         """Status, log and events in one transaction; answers how many still had their claim."""
@@ -97,6 +82,26 @@ class Claims:
         return len(ids)
 
 
+def _delivery(row: Record) -> Delivery:
+    facts = msgspec.json.decode(row["payload"], type=dict[str, Any])
+    traceparent = facts.pop("traceparent", None)
+    return Delivery(
+        id=row["id"],
+        event_id=row["event_id"],
+        user_id=row["user_id"],
+        order_id=row["order_id"],
+        kind=row["kind"],
+        channel=row["channel"],
+        subject=row["subject"],
+        facts=facts,
+        attempt=row["attempts"],
+        occurred_at=row["occurred_at"],
+        email=row["email"],
+        display_name=row["display_name"],
+        traceparent=traceparent,
+    )
+
+
 def _event(finished: Finished, now: datetime) -> Event:
     delivery = finished.delivery
     facts: dict[str, Any] = {
@@ -111,4 +116,10 @@ def _event(finished: Finished, now: datetime) -> Event:
         if finished.outcome == "delivered"
         else NotificationFailed(**facts, error=finished.error or "")
     )
-    return new_event(payload, key=str(delivery.user_id), producer="notifications", now=now)
+    return new_event(
+        payload,
+        key=str(delivery.user_id),
+        producer="notifications",
+        now=now,
+        traceparent=delivery.traceparent,
+    )

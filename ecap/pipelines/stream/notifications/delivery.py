@@ -53,7 +53,8 @@ class DeliveryWorker:
         self._stopping.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=_STOP_S)
-            await _ended(self._task)
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     def health(self) -> dict[str, object]:
         running = self._task is not None and not self._task.done()
@@ -64,18 +65,24 @@ class DeliveryWorker:
         }
 
     async def _run(self) -> None:
-        recording = asyncio.create_task(self._record(), name="delivery-record")
-        try:
-            async with self._opener() as senders:
-                while not self._stopping.is_set():
-                    await self._round(senders)
-                if self._sending:
-                    await asyncio.wait(self._sending)
-        finally:
-            for task in (*self._sending, recording):
-                await _ended(task)
+        while not self._stopping.is_set():
+            try:
+                await self._session()
+            except Exception as exc:  # noqa: BLE001  the worker outlives its own bugs
+                _log.exception("the delivery worker failed, starting over")
+                self._trouble = repr(exc)
+                await self._pause(_TROUBLE_PAUSE_S)
 
-    async def _round(self, senders: Senders) -> None:
+    async def _session(self) -> None:
+        async with asyncio.TaskGroup() as group, self._opener() as senders:
+            recording = group.create_task(self._record(), name="delivery-record")
+            while not self._stopping.is_set():
+                await self._round(group, senders)
+            if self._sending:
+                await asyncio.wait(self._sending)
+            recording.cancel()
+
+    async def _round(self, group: asyncio.TaskGroup, senders: Senders) -> None:
         free = self._settings.concurrency - len(self._sending)
         try:
             claimed = await self._claims.claim(min(free, self._settings.batch), list(senders))
@@ -85,7 +92,7 @@ class DeliveryWorker:
             return
         self._trouble = None
         for delivery in claimed:
-            task = asyncio.create_task(
+            task = group.create_task(
                 self._deliver(senders, delivery), name=f"deliver-{delivery.id}"
             )
             self._sending.add(task)
@@ -153,11 +160,3 @@ class DeliveryWorker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancelled and gone; whatever it raised was reported before."""
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()

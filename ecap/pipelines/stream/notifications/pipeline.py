@@ -125,7 +125,8 @@ def _row(notice: Notice, channel: Channel) -> tuple[object, ...]:
         "currency": order.currency,
         "units": sum(line.quantity for line in order.lines),
         "occurred_at": event.occurred_at,
-        "reason": "" if isinstance(order, OrderPlaced) else order.reason,
+        "reason": "" if isinstance(order, OrderPlaced) else _reason(order),
+        "traceparent": event.traceparent,
     }
     return (
         delivery_id(event.id, channel),
@@ -138,6 +139,11 @@ def _row(notice: Notice, channel: Channel) -> tuple[object, ...]:
         msgspec.json.encode(facts).decode(),
         event.occurred_at,
     )
+
+
+def _reason(order: OrderChanged) -> str:
+    """Written by people; jsonb takes any of it but a NUL."""
+    return order.reason.replace("\x00", "")
 
 
 def build(settings: Settings) -> NotificationsPipeline:

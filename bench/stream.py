@@ -1,0 +1,215 @@
+"""Transactions scored and committed exactly once, per second: the shard as a Ray actor, the
+same shard in plain asyncio, and a loop that only consumes and decodes.
+
+    python -m bench.stream EVENTS        prints one JSON list
+
+Its own servers, nothing else running on them. The events are in Kafka before the
+clock starts; it ends when the last position is committed in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import uvloop
+
+from bench.system import folder
+from ecap.actors import hosting
+from ecap.clients.kafka import (
+    TopicPartition,
+    create_topics,
+    open_consumer,
+    open_producer,
+)
+from ecap.clients.migrations import migrate
+from ecap.clients.postgres import Pool, open_pool
+from ecap.config import Settings, load
+from ecap.domain import events
+from ecap.domain.ids import new_id
+from ecap.domain.partitions import partition_of
+from ecap.local.servers import open_servers
+
+_CUSTOMERS = 20_000
+_PARTITIONS = events.TOPICS["transactions"].partitions
+_RESET = """
+TRUNCATE fraud.decisions, fraud.alerts, fraud.outbox, stream.partitions, stream.snapshots
+"""
+
+
+def transactions(count: int) -> list[tuple[int, bytes]]:
+    """Partition and body, in order; the same every time but for ids."""
+    rng = random.Random(1)  # noqa: S311
+    customers = [new_id() for _ in range(_CUSTOMERS)]
+    products = [(new_id(), f"category-{i % 12}", rng.randrange(200, 9000)) for i in range(300)]
+    begin = datetime.now(UTC) - timedelta(minutes=10)
+    return [
+        _transaction(rng, rng.choice(customers), products, begin + timedelta(milliseconds=i // 10))
+        for i in range(count)
+    ]
+
+
+def _transaction(
+    rng: random.Random, user: UUID, products: list[tuple[UUID, str, int]], now: datetime
+) -> tuple[int, bytes]:
+    lines = tuple(
+        events.Line(product_id, category, rng.randint(1, 3), price)
+        for product_id, category, price in rng.sample(products, rng.choice((1, 1, 2, 3)))
+    )
+    placed = events.OrderPlaced(
+        order_id=new_id(),
+        user_id=user,
+        amount_minor=sum(line.quantity * line.unit_price_minor for line in lines),
+        currency="USD",
+        lines=lines,
+        card=f"tok_{user.int % 99991}",
+        device_id=f"device-{user.int % 99989}",
+        ip="10.0.0.1",
+        latitude=40.7 + user.int % 100 / 1000,
+        longitude=-74.0,
+    )
+    event = events.new_event(placed, key=str(user), producer="orders", now=now)
+    return partition_of(str(user), _PARTITIONS), events.encode(event)
+
+
+async def _produce(settings: Settings, batch: list[tuple[int, bytes]]) -> None:
+    """With the positions the relay would have given."""
+    positions = [0] * _PARTITIONS
+    async with open_producer(settings.kafka) as producer:
+        waiting = []
+        for partition, body in batch:
+            header = ("pos", str(positions[partition]).encode())
+            positions[partition] += 1
+            waiting.append(
+                await producer.send("transactions", body, partition=partition, headers=[header])
+            )
+        await producer.flush()
+        await asyncio.gather(*waiting)
+
+
+async def _bare_loop(settings: Settings, count: int) -> float:
+    places = [TopicPartition("transactions", p) for p in range(_PARTITIONS)]
+    async with open_consumer(settings.kafka) as consumer:
+        consumer.assign(places)
+        for place in places:
+            consumer.seek(place, 0)
+        begin = time.perf_counter()
+        seen = 0
+        while seen < count:
+            found = await consumer.getmany(timeout_ms=1000, max_records=2000)
+            for records in found.values():
+                for record in records:
+                    events.decode(record.value)
+                seen += len(records)
+        return time.perf_counter() - begin
+
+
+async def _committed(pool: Pool, count: int, *, since: float) -> float:
+    query = "SELECT coalesce(sum(next_pos), 0) FROM stream.partitions WHERE pipeline = 'fraud'"
+    while True:
+        done = int(await pool.fetchval(query))
+        if done == count:
+            took = time.perf_counter() - since
+            break
+        if done > count or time.perf_counter() - since > 300:
+            raise RuntimeError(f"{done} of {count} positions")
+        await asyncio.sleep(0.02)
+    rows = await pool.fetchval("SELECT count(*) FROM fraud.decisions")
+    if rows != count:
+        raise RuntimeError(f"{rows} decisions of {count} transactions")
+    return took
+
+
+async def _timed(pool: Pool, count: int, environ: dict[str, str], *how: str) -> float:
+    """The clock starts when the shard is up and has its first partition."""
+    await pool.execute(_RESET)
+    process = subprocess.Popen([sys.executable, "-m", "bench.stream", *how], env=environ)  # noqa: S603, ASYNC220
+    try:
+        owned = "SELECT count(*) FROM stream.partitions WHERE owner IS NOT NULL"
+        while not await pool.fetchval(owned):
+            if process.poll() is not None:
+                raise RuntimeError("the shard ended")
+            await asyncio.sleep(0.005)
+        return await _committed(pool, count, since=time.perf_counter())
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.wait, 30)
+
+
+async def measure(count: int, state_dir: Path) -> list[dict[str, Any]]:
+    async with open_servers(load(secrets=False), state_dir, beside_others=True) as found:
+        environ = {**os.environ, **found.environ}
+        settings = load(environ)
+        async with open_pool(settings.postgres, service="bench") as pool:
+            await migrate(pool)
+            await create_topics(settings.kafka)
+            await _produce(settings, transactions(count))
+            bare_s = await _bare_loop(settings, count)
+            plain_s = await _timed(pool, count, environ, "shard", "plain")
+            ray_s = await _timed(pool, count, environ, "shard", "ray")
+    rate = {"bare": count / bare_s, "plain": count / plain_s, "ray": count / ray_s}
+    return [
+        _row("bare: consume and decode only", rate["bare"], "", 1.0),
+        _row("plain asyncio shard", rate["plain"], "consume and decode", rate["bare"]),
+        _row("Ray actor shard", rate["ray"], "consume and decode", rate["bare"]),
+        _row("Ray actor shard", rate["ray"], "plain asyncio shard", rate["plain"]),
+    ]
+
+
+def _row(name: str, rate: float, baseline: str, of: float) -> dict[str, Any]:
+    ratio = round(rate / of, 3) if baseline else 1.0
+    return {
+        "name": name,
+        "value": round(rate),
+        "unit": "transactions/s",
+        "baseline": baseline,
+        "ratio": ratio,
+    }
+
+
+async def _plain_shard() -> None:
+    hosting.tune()
+    shard = hosting.build("fraud-0", load())
+    await shard.start()
+    await asyncio.Event().wait()
+
+
+def _ray_shard() -> None:
+    import ray  # late: it reads its environment
+
+    from ecap.actors import remote
+    from ecap.actors.reach import NAMESPACE
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        namespace=NAMESPACE,
+    )
+    remote.host("fraud-0", dict(os.environ))
+    time.sleep(600)
+
+
+def main() -> None:
+    if sys.argv[1:] == ["shard", "plain"]:
+        uvloop.run(_plain_shard())
+    elif sys.argv[1:] == ["shard", "ray"]:
+        _ray_shard()
+    else:
+        with folder() as state_dir:
+            rows = asyncio.run(measure(int(sys.argv[1]), state_dir / "state"))
+        print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

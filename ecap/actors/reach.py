@@ -1,0 +1,113 @@
+"""Ray actors as a caller sees them: found by name, found again when replaced.
+
+Apart from `remote`, so that replicas do not import what actors are made of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
+
+from ecap.actors.asking import ShardClient
+from ecap.actors.directory import Directory
+from ecap.actors.leasing import LeasedLimiter
+from ecap.actors.limits import LIMITS
+from ecap.clients.postgres import Pool
+from ecap.config.settings import Settings
+from ecap.errors import DeadlineExceeded, EcapError, Unavailable
+from ecap.mesh import CallPolicy, MeshClient, Transport, Unreached
+
+NAMESPACE = "ecap"
+
+_LEASE_POLICY = CallPolicy(
+    timeout_s=0.25, attempts=1, idempotent=True, max_concurrency=2, max_queue=8
+)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An error of ours on its way to the caller; Ray would wrap what is raised."""
+
+    error: EcapError
+
+
+def find(name: str) -> Any:
+    try:
+        return ray.get_actor(name, namespace=NAMESPACE)
+    except ValueError:
+        return None
+
+
+def opened(answer: Any) -> Any:
+    if isinstance(answer, Raised):
+        raise answer.error
+    return answer
+
+
+class RayActorTransport:
+    """To an actor by name; finds it again after it was replaced."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._handle: Any = None
+
+    async def send(
+        self, method: str, payload: Any, headers: Mapping[str, str], timeout_s: float
+    ) -> Any:
+        if self._handle is None:
+            self._handle = find(self._name)
+        if self._handle is None:
+            raise Unreached(f"no actor is called {self._name}")
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._handle.call.remote(method, payload, dict(headers))
+        except TimeoutError as exc:
+            raise DeadlineExceeded(f"{self._name}: no answer in {timeout_s:.3f} s") from exc
+        except ActorDiedError as exc:
+            self._handle = None
+            raise Unavailable(f"{self._name} has died", retry_after_s=0.1) from exc
+        except RayActorError as exc:
+            raise Unavailable(f"{self._name} is restarting", retry_after_s=0.1) from exc
+        except RayTaskError as exc:
+            raise EcapError(f"{self._name}: {method} failed: {exc.cause!r}") from exc
+        except RayError as exc:
+            raise Unavailable(f"{self._name}: {type(exc).__name__}") from exc
+        return opened(answer)
+
+
+class RayActors:
+    """What a replica needs of the actors (see `ecap.serve.process.Actors`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def transport(self, actor: str) -> Transport:
+        return RayActorTransport(actor)
+
+    def limiter(self, service: str) -> LeasedLimiter | None:
+        """None where limits are switched off."""
+        limits = self._settings.limits
+        if not limits.enabled:
+            return None
+        client = MeshClient(LIMITS, self.transport(LIMITS), _LEASE_POLICY)
+
+        async def lease(requests: Any) -> Any:
+            return await client.call("lease", requests)
+
+        return LeasedLimiter(lease, service=service, lease_s=limits.lease_s)
+
+    def shards(self, pool: Pool, *, policy: Callable[[str], CallPolicy]) -> ShardClient:
+        """`policy` answers that of an actor name, such as `Process.policy`."""
+        clients: dict[str, MeshClient] = {}
+
+        def client(actor: str) -> MeshClient:
+            if actor not in clients:
+                clients[actor] = MeshClient(actor, self.transport(actor), policy(actor))
+            return clients[actor]
+
+        return ShardClient(Directory(pool), client)

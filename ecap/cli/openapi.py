@@ -1,0 +1,36 @@
+"""`ecap openapi`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any, get_args
+
+import msgspec
+import typer
+
+from ecap.config.settings import ServiceName
+from ecap.serve import apidoc, health, openapi
+
+app = typer.Typer(add_completion=False)
+
+
+def whole() -> dict[str, Any]:
+    """The document of all services, from their code."""
+    apis = [
+        health.completed(import_module(f"ecap.serve.{name}.routes").api)
+        for name in get_args(ServiceName)
+    ]
+    return openapi.merge((openapi.document(api) for api in apis), title="ECAP")
+
+
+@app.command()
+def main(
+    markdown: Annotated[bool, typer.Option("--markdown", help="as docs/api.md")] = False,
+) -> None:
+    """The OpenAPI document of all services, on stdout; nothing has to run."""
+    document = whole()
+    if markdown:
+        sys.stdout.write(apidoc.markdown(document))
+    else:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")

@@ -1,0 +1,1 @@
+"""Shoppers over HTTP, and the books of every stage compared to the cent."""

@@ -1,0 +1,40 @@
+"""The embedded Vault server, and in it every secret that ECAP generates."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ecap.config import vault
+from ecap.local import credentials as creds
+from ecap.local.credentials import Credentials
+from ecap.local.process import Started
+from ecap.local.vault import OPERATOR_ROLE, OpenBao
+
+
+class WithSecrets:
+    """OpenBao is ready when the generated secrets are in it."""
+
+    def __init__(self, bao: OpenBao, secrets: Credentials, *, postgres: bool) -> None:
+        self.name = bao.name
+        self.port = bao.port
+        self._bao = bao
+        self._secrets = secrets
+        self._postgres = postgres
+
+    async def start(self) -> Started:
+        child = await self._bao.start()
+        await asyncio.to_thread(self._store)
+        return child
+
+    async def stop(self) -> None:
+        await self._bao.stop()
+
+    async def ended(self) -> str:
+        return await self._bao.ended()
+
+    def _store(self) -> None:
+        operator = vault.log_in(self._bao.settings(OPERATOR_ROLE))
+        extra = {}
+        if self._postgres:
+            extra["ecap/postgres"] = {"password": self._secrets.postgres_password.read_text()}
+        creds.store(operator, extra)

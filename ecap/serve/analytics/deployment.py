@@ -1,0 +1,3 @@
+from ecap.serve.deployment import bind
+
+app = bind("analytics")

@@ -1,0 +1,1 @@
+"""Accounts, log in, access tokens and the keys that sign them."""

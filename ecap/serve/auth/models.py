@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from ecap.domain.roles import Role
+from ecap.serve.models import Model, PageQuery, Text
+
+# The pattern of HTML's <input type="email">, and a dot in the domain.
+Email = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        max_length=254,
+    ),
+]
+NewPassword = Annotated[
+    SecretStr, Field(min_length=10, max_length=128, description="10 to 128, not the e-mail")
+]
+GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=128)]
+RefreshToken = Annotated[SecretStr, Field(min_length=1, max_length=128)]
+
+
+class Registration(Model):
+    email: Email
+    password: NewPassword
+    display_name: Text
+
+
+class Credentials(Model):
+    email: Email
+    password: GivenPassword
+
+
+class Refresh(Model):
+    refresh_token: RefreshToken
+
+
+class PasswordChange(Model):
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class Tokens(Model):
+    """The members of RFC 6749, section 5.1."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  a type
+    expires_in: int = Field(description="seconds until the access token expires")
+    refresh_token: str = Field(description="for one use; the answer to it has the next")
+    scope: str
+
+
+class Account(Model):
+    id: UUID
+    email: str
+    display_name: str
+    roles: tuple[Role, ...]
+    disabled: bool
+    version: int
+    created_at: datetime
+
+
+class Registered(Model):
+    account: Account
+    tokens: Tokens
+
+
+class AccountChange(Model):
+    """Only what is given changes. Disabling ends all sessions."""
+
+    roles: Annotated[frozenset[Role], Field(min_length=1)] | None = None
+    disabled: bool | None = None
+
+
+class AccountQuery(PageQuery):
+    email: Email | None = None
+
+
+class KeySet(Model):
+    """RFC 7517."""
+
+    keys: tuple[dict[str, Any], ...]

@@ -1,0 +1,104 @@
+-- name: add
+-- Nothing when the e-mail is taken.
+INSERT INTO auth.users (id, email, password_hash, display_name, roles, created_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (lower(email)) DO NOTHING
+RETURNING id, email, display_name, roles, version, created_at, disabled_at, password_hash;
+
+-- name: account
+SELECT id, email, display_name, roles, version, created_at, disabled_at, password_hash
+FROM auth.users
+WHERE id = $1;
+
+-- name: account_by_email
+SELECT id, email, display_name, roles, version, created_at, disabled_at, password_hash
+FROM auth.users
+WHERE lower(email) = lower($1);
+
+-- name: page
+-- Oldest first; $2/$3 are the last row of the page before.
+SELECT id, email, display_name, roles, version, created_at, disabled_at, password_hash
+FROM auth.users
+WHERE ($1::text IS NULL OR lower(email) = lower($1))
+  AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3::uuid))
+ORDER BY created_at, id
+LIMIT $4;
+
+-- name: change
+-- NULL leaves a column as it is; $5 is the version the caller saw.
+UPDATE auth.users
+SET roles = coalesce($2, roles),
+    disabled_at = CASE
+        WHEN $3::boolean IS NULL THEN disabled_at
+        WHEN $3 THEN coalesce(disabled_at, $4)
+    END,
+    version = version + 1
+WHERE id = $1 AND version = $5
+RETURNING id, email, display_name, roles, version, created_at, disabled_at, password_hash;
+
+-- name: one_admin_change
+-- Two administrators must not remove each other at the same moment.
+SELECT pg_advisory_xact_lock($1);
+
+-- name: has_admin
+SELECT EXISTS (SELECT FROM auth.users WHERE 'admin' = ANY (roles) AND disabled_at IS NULL);
+
+-- name: set_password
+-- $3 is the hash that was checked: of two changes at once, one wins.
+UPDATE auth.users SET password_hash = $2 WHERE id = $1 AND password_hash = $3 RETURNING id;
+
+-- name: open_session
+INSERT INTO auth.sessions (id, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4);
+
+-- name: forget_expired_sessions
+DELETE FROM auth.sessions WHERE user_id = $1 AND expires_at <= $2;
+
+-- name: add_token
+INSERT INTO auth.refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, $3);
+
+-- name: token
+-- Locked, so that of two uses at once one is the second.
+SELECT t.session_id, t.expires_at, t.used_at, s.revoked_at,
+       u.id, u.email, u.display_name, u.roles, u.version, u.created_at, u.disabled_at
+FROM auth.refresh_tokens t
+JOIN auth.sessions s ON s.id = t.session_id
+JOIN auth.users u ON u.id = s.user_id
+WHERE t.hash = $1
+FOR UPDATE OF s, t;
+
+-- name: use_token
+UPDATE auth.refresh_tokens SET used_at = $2 WHERE hash = $1;
+
+-- name: forget_expired_tokens
+DELETE FROM auth.refresh_tokens WHERE session_id = $1 AND expires_at <= $2;
+
+-- name: extend_session
+UPDATE auth.sessions SET expires_at = $2 WHERE id = $1;
+
+-- name: revoke_session
+UPDATE auth.sessions SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1;
+
+-- name: revoke_session_of_token
+UPDATE auth.sessions
+SET revoked_at = coalesce(revoked_at, $2)
+WHERE id = (SELECT session_id FROM auth.refresh_tokens WHERE hash = $1);
+
+-- name: revoke_sessions
+UPDATE auth.sessions SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL;
+
+-- name: one_key_change
+-- Replicas that start at once agree on one key.
+SELECT pg_advisory_xact_lock($1);
+
+-- name: signing_keys
+SELECT kid, wrapped, signs_from, retires_at
+FROM auth.signing_keys
+WHERE retires_at > $1
+ORDER BY signs_from DESC;
+
+-- name: add_signing_key
+INSERT INTO auth.signing_keys (kid, wrapped, public, created_at, signs_from, retires_at)
+VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: published_keys
+SELECT public FROM auth.signing_keys WHERE retires_at > $1 ORDER BY signs_from DESC;

@@ -1,0 +1,83 @@
+"""Sessions: each refresh token is for one use, and a second use ends its whole session.
+
+Whoever comes second is either a thief or the one stolen from; nobody can tell
+which, so both have to log in again (RFC 9700, section 4.14.2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from ecap import logs
+from ecap.clients.postgres import Connection, Pool, Record, load_queries
+from ecap.domain.ids import new_id
+from ecap.errors import Unauthenticated
+from ecap.serve.auth.models import Account
+from ecap.serve.auth.store import account_of
+
+_SQL = load_queries("ecap.serve.auth")
+_log = logs.get("ecap.auth")
+
+
+class Rotated(NamedTuple):
+    account: Account
+    token: str
+
+
+class Sessions:
+    def __init__(self, pool: Pool, *, ttl_s: float) -> None:
+        self._pool = pool
+        self._ttl = timedelta(seconds=ttl_s)
+
+    async def open(self, user_id: UUID, *, now: datetime) -> str:
+        """The first refresh token of a new session."""
+        session_id = new_id()
+        async with self._pool.transaction() as conn:
+            await conn.execute(_SQL["forget_expired_sessions"], user_id, now)
+            await conn.execute(_SQL["open_session"], session_id, user_id, now, now + self._ttl)
+            return await self._add_token(conn, session_id, now=now)
+
+    async def rotate(self, token: str, *, now: datetime) -> Rotated:
+        """Raises Unauthenticated for a token that is unknown, expired, revoked or used."""
+        async with self._pool.transaction() as conn:
+            row = await conn.fetchrow(_SQL["token"], _hash(token))
+            trouble = _trouble(row, now)
+            if row is not None and trouble is None:
+                await conn.execute(_SQL["use_token"], _hash(token), now)
+                await conn.execute(_SQL["forget_expired_tokens"], row["session_id"], now)
+                await conn.execute(_SQL["extend_session"], row["session_id"], now + self._ttl)
+                return Rotated(
+                    account_of(row), await self._add_token(conn, row["session_id"], now=now)
+                )
+            if row is not None and row["used_at"] is not None:
+                await conn.execute(_SQL["revoke_session"], row["session_id"], now)
+                _log.warning("a refresh token came twice", extra={"user_id": str(row["id"])})
+        # Raised after the transaction: the revocation has to be committed.
+        raise Unauthenticated(trouble or "the refresh token is not valid")
+
+    async def revoke(self, token: str, *, now: datetime) -> None:
+        """Ends the session of a token; of an unknown one there is nothing to end."""
+        await self._pool.execute(_SQL["revoke_session_of_token"], _hash(token), now)
+
+    async def _add_token(self, conn: Connection, session_id: UUID, *, now: datetime) -> str:
+        token = secrets.token_urlsafe(32)
+        await conn.execute(_SQL["add_token"], _hash(token), session_id, now + self._ttl)
+        return token
+
+
+def _trouble(row: Record | None, now: datetime) -> str | None:
+    if row is None or row["revoked_at"] is not None or row["used_at"] is not None:
+        return "the refresh token is not valid; log in again"
+    if row["expires_at"] <= now:
+        return "the refresh token has expired; log in again"
+    if row["disabled_at"] is not None:
+        return "the account is disabled"
+    return None
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,131 @@
+"""Accounts in PostgreSQL; a registration commits together with its event."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from ecap.clients import outbox
+from ecap.clients.postgres import Connection, Pool, Record, load_queries
+from ecap.domain.events import UserRegistered, new_event
+from ecap.domain.ids import new_id
+from ecap.domain.roles import Role
+from ecap.errors import Conflict, NotFound, PreconditionFailed
+from ecap.mesh import current
+from ecap.serve.auth.models import Account, AccountChange, AccountQuery
+from ecap.serve.cursors import decode_moment, encode_moment
+from ecap.serve.models import Page
+
+_SQL = load_queries("ecap.serve.auth")
+_ADMIN_LOCK = 0x45434150_0002
+
+
+class Known(NamedTuple):
+    account: Account
+    password_hash: str
+
+
+class Accounts:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def add(
+        self,
+        email: str,
+        password_hash: str,
+        display_name: str,
+        *,
+        roles: Collection[Role],
+        now: datetime,
+    ) -> Account:
+        """Raises Conflict when the e-mail is taken, in whatever case it was typed."""
+        async with self._pool.transaction() as conn:
+            row = await conn.fetchrow(
+                _SQL["add"], new_id(), email, password_hash, display_name, sorted(roles), now
+            )
+            if row is None:
+                raise Conflict("this e-mail is taken", field="email")
+            account = account_of(row)
+            await _announce(conn, account, now=now)
+            return account
+
+    async def account(self, user_id: UUID) -> Account:
+        """Raises NotFound."""
+        return (await self.known(user_id)).account
+
+    async def known(self, user_id: UUID) -> Known:
+        """Raises NotFound."""
+        row = await self._pool.fetchrow(_SQL["account"], user_id)
+        if row is None:
+            raise NotFound("no such account")
+        return Known(account_of(row), row["password_hash"])
+
+    async def by_email(self, email: str) -> Known | None:
+        row = await self._pool.fetchrow(_SQL["account_by_email"], email)
+        return None if row is None else Known(account_of(row), row["password_hash"])
+
+    async def page(self, query: AccountQuery) -> Page[Account]:
+        at, last = decode_moment(query.cursor) if query.cursor else (None, None)
+        rows = await self._pool.fetch(_SQL["page"], query.email, at, last, query.limit + 1)
+        items = tuple(account_of(row) for row in rows[: query.limit])
+        more = len(rows) > query.limit
+        cursor = encode_moment(items[-1].created_at, items[-1].id) if more else None
+        return Page(items=items, next_cursor=cursor)
+
+    async def change(
+        self, user_id: UUID, change: AccountChange, *, version: int, now: datetime
+    ) -> Account:
+        """Raises NotFound, PreconditionFailed, or Conflict when no administrator would be left."""
+        roles = None if change.roles is None else sorted(change.roles)
+        async with self._pool.transaction() as conn:
+            await conn.execute(_SQL["one_admin_change"], _ADMIN_LOCK)
+            row = await conn.fetchrow(_SQL["change"], user_id, roles, change.disabled, now, version)
+            if row is None:
+                if await conn.fetchrow(_SQL["account"], user_id) is None:
+                    raise NotFound("no such account")
+                raise PreconditionFailed("the account has changed; get it again")
+            if not await conn.fetchval(_SQL["has_admin"]):
+                raise Conflict("this is the last administrator")
+            account = account_of(row)
+            if account.disabled:
+                await conn.execute(_SQL["revoke_sessions"], user_id, now)
+            return account
+
+    async def set_password(
+        self, user_id: UUID, password_hash: str, *, checked: str, now: datetime
+    ) -> None:
+        """Ends all sessions. `checked` is the hash the present password was compared
+        with; raises Conflict when it is no longer the one kept."""
+        async with self._pool.transaction() as conn:
+            row = await conn.fetchrow(_SQL["set_password"], user_id, password_hash, checked)
+            if row is None:
+                raise Conflict("the password was changed by somebody else")
+            await conn.execute(_SQL["revoke_sessions"], user_id, now)
+
+    async def rehash(self, user_id: UUID, password_hash: str, *, checked: str) -> None:
+        await self._pool.execute(_SQL["set_password"], user_id, password_hash, checked)
+
+
+async def _announce(conn: Connection, account: Account, *, now: datetime) -> None:
+    event = new_event(
+        UserRegistered(user_id=account.id, email=account.email, display_name=account.display_name),
+        key=str(account.id),
+        producer="auth",
+        now=now,
+        traceparent=current().trace.traceparent,
+    )
+    await outbox.append(conn, "auth", "accounts", [event])
+
+
+def account_of(row: Record) -> Account:
+    return Account.model_construct(
+        id=row["id"],
+        email=row["email"],
+        display_name=row["display_name"],
+        roles=tuple(row["roles"]),
+        disabled=row["disabled_at"] is not None,
+        version=row["version"],
+        created_at=row["created_at"],
+    )

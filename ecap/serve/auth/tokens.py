@@ -1,0 +1,44 @@
+"""Access tokens as `ecap.serve.tokens` verifies them: RFC 9068, signed with Ed25519."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from joserfc import jwt
+
+from ecap.config.settings import Auth
+from ecap.domain.ids import new_id
+from ecap.domain.roles import Role, scopes_of
+from ecap.serve.auth.keys import SigningKeys
+from ecap.serve.tokens import ALGORITHM, TOKEN_TYPE
+
+
+class AccessTokens:
+    def __init__(self, keys: SigningKeys, settings: Auth) -> None:
+        self._keys = keys
+        self._issuer = settings.issuer
+        self._audience = settings.audience
+        self.ttl_s = settings.access_ttl_s
+
+    async def issue(self, user_id: UUID, roles: Iterable[Role], *, now: datetime) -> str:
+        signer = await self._keys.signer(now)
+        roles = sorted(roles)
+        issued = int(now.timestamp())
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": str(user_id),
+            "iat": issued,
+            "exp": issued + self.ttl_s,
+            "jti": str(new_id()),
+            "roles": roles,
+            "scope": scope_of(roles),
+        }
+        header = {"alg": ALGORITHM, "kid": signer.kid, "typ": TOKEN_TYPE}
+        return jwt.encode(header, claims, signer.key, algorithms=[ALGORITHM])
+
+
+def scope_of(roles: Iterable[Role]) -> str:
+    return " ".join(sorted(scopes_of(roles)))

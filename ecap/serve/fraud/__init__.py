@@ -1,0 +1,1 @@
+"""Decisions about transactions, and the alerts an analyst works through."""

@@ -1,0 +1,55 @@
+"""The first page: where everything is."""
+
+from __future__ import annotations
+
+import html
+
+import ecap
+from ecap.serve.gateway.models import Index
+from ecap.serve.gateway.services import PREFIXES
+from ecap.serve.routing import Raw
+
+INDEX = Index(
+    version=ecap.__version__,
+    links={
+        "documentation": "/docs",
+        "openapi": "/openapi.json",
+        "health": "/healthz",
+        "readiness": "/readyz",
+        "metrics": "/metrics",
+        "overview": "/api/v1/me/overview",
+        "limits": "/api/v1/limits",
+        "live": "/api/v1/analytics/live",
+    },
+    services=dict(PREFIXES),
+)
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name}</title>
+<style>body {{ font: 16px/1.5 system-ui, sans-serif; margin: 3em auto; max-width: 40em }}</style>
+<h1>{name} {version}</h1>
+<p>Begin with the <a href="/docs">documentation</a>.</p>
+<ul>
+{links}
+</ul>
+"""
+
+
+def prefers_html(accept: str | None) -> bool:
+    """Browsers name text/html; tools do not."""
+    return accept is not None and "text/html" in accept
+
+
+def page() -> Raw:
+    links = "\n".join(_link(name, path) for name, path in INDEX.links.items())
+    text = _PAGE.format(name=INDEX.name, version=INDEX.version, links=links)
+    policy = ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
+    headers = (policy, ("vary", "accept"))
+    return Raw(text.encode(), "text/html; charset=utf-8", headers=headers)
+
+
+def _link(name: str, path: str) -> str:
+    name, path = html.escape(name), html.escape(path)
+    return f'<li><a href="{path}">{name}</a> <code>{path}</code>'

@@ -1,0 +1,77 @@
+"""Whether the whole works, and which part of it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ecap.errors import EcapError
+from ecap.mesh import MeshClient
+from ecap.serve import health
+from ecap.serve.gateway.models import Readiness
+from ecap.serve.gateway.services import PREFIXES
+from ecap.serve.routing import Check
+
+_TIMEOUT_S = 1.5
+# Probes come from several sides at once; each costs a call to every service.
+_HOLDS_S = 1.0
+_RELAY = "relay"
+
+
+class WholeReadiness:
+    """PostgreSQL and the services are needed. Actors and the broker are not: while they
+    are away orders are accepted, go to review, and reach the stream later."""
+
+    def __init__(
+        self,
+        needed: Mapping[str, Check],
+        services: Callable[[str], MeshClient],
+        supervisor: MeshClient | None,
+    ) -> None:
+        self._needed = needed
+        self._services = services
+        self._supervisor = supervisor
+
+    async def look(self) -> tuple[Mapping[str, str], float]:
+        """Every check with its outcome, and for how many seconds it holds."""
+        checks = dict(self._needed)
+        for name in PREFIXES:
+            checks[f"service {name}"] = _answers(self._services(name), PREFIXES[name])
+        needed, helpful = await asyncio.gather(health.outcomes(checks), self._actors())
+        return {**needed, **helpful}, _HOLDS_S
+
+    async def _actors(self) -> dict[str, str]:
+        if self._supervisor is None:
+            return {}
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                status = await self._supervisor.call("status", idempotent=True)
+        except (EcapError, TimeoutError) as exc:
+            return {"actor supervisor": str(exc) or f"no answer within {_TIMEOUT_S:g} s"}
+        found = {f"actor {name}": _trouble(one) for name, one in status.items()}
+        found["broker"] = found.get(f"actor {_RELAY}", "no relay runs")
+        return found
+
+
+def judged(found: Mapping[str, str]) -> Readiness:
+    """Raises Unavailable when something needed is down."""
+    helpful = {name for name in found if name == "broker" or name.startswith("actor ")}
+    health.ready({name: outcome for name, outcome in found.items() if name not in helpful})
+    well = all(found[name] == "ok" for name in helpful)
+    return Readiness(status="ready" if well else "degraded", checks=dict(found))
+
+
+def _answers(service: MeshClient, prefix: str) -> Check:
+    async def check() -> None:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await service.call(f"GET {prefix}/readyz")
+
+    return check
+
+
+def _trouble(status: Mapping[str, Any]) -> str:
+    told: Mapping[str, Any] = status.get("health") or {}
+    if status.get("state") == "running" and told.get("ok", True):
+        return "ok"
+    return str(told.get("trouble") or status.get("trouble") or status.get("state") or "unknown")

@@ -1,0 +1,39 @@
+"""What a gateway replica holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ecap.config.settings import Limits
+from ecap.mesh import CallPolicy, MeshClient
+from ecap.serve.gateway.catalogue import Catalogue, Known
+from ecap.serve.gateway.fresh import Fresh
+from ecap.serve.gateway.readiness import WholeReadiness
+from ecap.serve.process import Process
+
+SUPERVISOR = "supervisor"
+_ASK_ONCE = CallPolicy(attempts=1, timeout_s=1.5)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    services: Callable[[str], MeshClient]
+    limits: Limits
+    documents: Fresh[Known]
+    readiness: Fresh[Mapping[str, str]]
+
+
+@asynccontextmanager
+async def opened(process: Process) -> AsyncIterator[Gateway]:
+    supervisor = None
+    if process.actors is not None:
+        supervisor = MeshClient(SUPERVISOR, process.actors.transport(SUPERVISOR), _ASK_ONCE)
+    readiness = WholeReadiness(process.checks, process.services, supervisor)
+    yield Gateway(
+        services=process.services,
+        limits=process.settings.limits,
+        documents=Fresh(Catalogue(process.services).fetch),
+        readiness=Fresh(readiness.look),
+    )

@@ -1,0 +1,13 @@
+"""The services behind the front door, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from ecap.config.settings import ServiceName
+
+# The gateway itself owns what no other prefix matches.
+PREFIXES: Mapping[str, str] = {
+    name: f"/api/v1/{name}" for name in get_args(ServiceName) if name != "gateway"
+}

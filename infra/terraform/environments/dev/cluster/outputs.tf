@@ -1,0 +1,4 @@
+output "releases" {
+  description = "Installed releases with their versions."
+  value       = module.cluster.releases
+}

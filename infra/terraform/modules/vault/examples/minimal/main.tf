@@ -1,0 +1,23 @@
+# Vault in the cluster, unsealed by KMS.
+terraform {
+  required_version = ">= 1.11, < 2.0"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.69"
+    }
+  }
+}
+
+provider "aws" {
+  region = "us-east-1"
+}
+
+module "vault" {
+  source = "../.."
+
+  cluster_name = "ecap-demo"
+  in_cluster   = true
+  kms_key_arn  = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+}

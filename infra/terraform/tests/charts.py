@@ -1,0 +1,59 @@
+"""The charts that the cluster roots install from this project, rendered with a plan's values."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from findings import Finding
+from plans import Plan
+
+
+def local(plan: Plan, folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """Release, chart folder, values; charts from registries are left out."""
+    for name, (release, values) in plan.releases().items():
+        if release.values["chart"].startswith("."):
+            yield name, (folder / release.values["chart"]).resolve(), values
+
+
+def absent(plan: Plan, folder: Path) -> list[str]:
+    return [name for name, path, _ in local(plan, folder) if not (path / "Chart.yaml").exists()]
+
+
+def rendered(path: Path, name: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    import helm_python  # optional: the step is skipped without it
+
+    with helm_python.Chart.load(str(path)) as chart:
+        texts = chart.render(values, name=name, namespace="checks").values()
+    return [doc for text in texts for doc in yaml.safe_load_all(text) if doc]
+
+
+def faults(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, path, values in local(plan, folder):
+        if not (path / "Chart.yaml").exists():
+            continue
+        for document in rendered(path, name, values):
+            found.setdefault(document["kind"], []).append(document)
+    spaces = {d["metadata"]["name"]: d["metadata"]["labels"] for d in found.get("Namespace", [])}
+    level = "pod-security.kubernetes.io/enforce"
+    if spaces.get("ecap", {}).get(level) != "restricted":
+        yield "namespaces", "ecap does not enforce the restricted Pod Security level"
+    for node_class in found.get("EC2NodeClass", []):
+        spec = node_class["spec"]
+        if not all(d["ebs"]["encrypted"] for d in spec["blockDeviceMappings"]):
+            yield "karpenter-nodes", "its nodes' disks are not encrypted"
+        if spec["metadataOptions"] != {"httpTokens": "required", "httpPutResponseHopLimit": 1}:
+            yield "karpenter-nodes", "its pods can reach the node's credentials"
+    if not any(c["parameters"]["encrypted"] == "true" for c in found.get("StorageClass", [])):
+        yield "storage", "volumes are not encrypted"
+    for pool in found.get("NodePool", []):
+        if not pool["spec"].get("limits", {}).get("cpu"):
+            yield f"pool {pool['metadata']['name']}", "has no limit: a mistake costs without end"
+
+
+def check(plan: Plan, folder: Path) -> list[Finding]:
+    return [
+        Finding("charts", f"{plan.name}: {where}", what) for where, what in faults(plan, folder)
+    ]

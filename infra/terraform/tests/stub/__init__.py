@@ -1,0 +1,1 @@
+"""A provider that knows the real schemas and never calls AWS."""

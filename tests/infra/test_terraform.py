@@ -1,0 +1,79 @@
+"""The Terraform checks, and the parts of them that reckon by themselves."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TERRAFORM = Path(__file__).parents[2] / "infra" / "terraform"
+CHECK = TERRAFORM / "tests" / "check.py"
+sys.path[:0] = [str(TERRAFORM), str(TERRAFORM / "tests")]
+
+from pricing.resources import Unpriced, lines  # noqa: E402 - found on the path set above
+from pricing.tariff import Tariff  # noqa: E402
+
+needs_hcl = pytest.mark.skipif(
+    importlib.util.find_spec("hcl2") is None, reason="python-hcl2 is not installed"
+)
+
+
+def plan(*resources: dict[str, Any]) -> dict[str, Any]:
+    whole = [{"mode": "managed", **resource} for resource in resources]
+    return {"planned_values": {"root_module": {"resources": whole}}}
+
+
+def test_quick_checks_pass() -> None:
+    done = subprocess.run(
+        [sys.executable, str(CHECK), "--quick"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_standby_is_paid_twice() -> None:
+    values = {
+        "instance_class": "db.t4g.micro",
+        "multi_az": True,
+        "allocated_storage": 20,
+        "manage_master_user_password": False,
+        "database_insights_mode": "standard",
+    }
+    database = {"address": "aws_db_instance.x", "type": "aws_db_instance", "values": values}
+    bill = [line.usd for _, line in lines(plan(database), Tariff.load())]
+    assert sum(bill) == pytest.approx(2 * (0.016 * 730 + 20 * 0.115))
+
+
+def test_what_has_no_price_is_refused() -> None:
+    unknown = {"address": "aws_lambda_function.x", "type": "aws_lambda_function", "values": {}}
+    with pytest.raises(Unpriced, match="no price for aws_lambda_function"):
+        list(lines(plan(unknown), Tariff.load()))
+
+
+def test_half_the_hours_cost_half() -> None:
+    cluster = {"address": "aws_eks_cluster.x", "type": "aws_eks_cluster", "values": {}}
+    whole, half = (
+        sum(line.usd for _, line in lines(plan(cluster), Tariff.load(hours=hours)))
+        for hours in (730, 365)
+    )
+    assert half == pytest.approx(whole / 2)
+
+
+def test_every_price_says_where_it_is_from() -> None:
+    document = json.loads((TERRAFORM / "pricing" / "prices-us-east-1.json").read_text())
+    assert all(p["source"] in document["sources"] for p in document["prices"].values())
+    assert document["as_of"]
+
+
+@needs_hcl
+def test_the_schema_check_finds_a_misspelt_argument(tmp_path: Path) -> None:
+    import hcl
+    import schema_check
+
+    (tmp_path / "main.tf").write_text('resource "aws_vpc" "x" {\n  cidr_blok = "10.0.0.0/16"\n}\n')
+    found = list(schema_check.faults(hcl.read(tmp_path / "main.tf"), schema_check.load()))
+    assert found == [("resource aws_vpc.x.cidr_blok", "is no argument of this type")]

@@ -1,0 +1,149 @@
+"""`ecap up` as a person meets it: one real start, looked at from outside, killed, cleaned up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from ecap.local import memory, runtime
+from ecap.local.runtime import Runtime
+from ecap.local.state import open_state
+
+_READY_S = 180.0
+_ECAP = (sys.executable, "-m", "ecap.cli.main")
+
+
+@dataclass(frozen=True)
+class Started:
+    folder: Path
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def ecap(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*_ECAP, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=120
+        )
+
+    @property
+    def runtime(self) -> Runtime:
+        found = runtime.read(open_state(self.folder / ".ecap"))
+        assert found is not None
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        pids = [self.process.pid, *(server.pid for server in self.runtime.servers)]
+        return list({process for pid in pids for process in memory.tree(pid)})
+
+
+def until(condition: Callable[[], bool], *, within_s: float, what: Callable[[], str]) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Started]:
+    with tempfile.TemporaryDirectory(prefix="ecap my shop ", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        output = folder / "output"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [*_ECAP, "up", "--only", "catalog"],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        found = Started(folder, process, output)
+        try:
+            until(
+                lambda: "Ready in" in output.read_text() or process.poll() is not None,
+                within_s=_READY_S,
+                what=output.read_text,
+            )
+            assert process.poll() is None, output.read_text()
+            yield found
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            found.ecap("down")
+
+
+def test_it_says_what_runs(started: Started) -> None:
+    report = json.loads(started.ecap("status", "--json").stdout)
+    assert report["running"]
+    parts = {part["name"]: part for part in report["parts"]}
+    expected = {"postgres", "kafka", "vault", "mail", "ray", "serve", "catalog"}
+    expected |= {"supervisor", "relay", "limits", "fraud-0", "streams-0"}
+    assert expected <= parts.keys()
+    assert {part["state"] for part in parts.values()} == {"running"}
+    assert report["memory_bytes"] < 4 << 30
+
+
+def test_a_service_answers_at_the_front_door(started: Started) -> None:
+    answer = httpx.get(f"{started.runtime.front_door}/api/v1/catalog/products?limit=1")
+    assert answer.status_code == 200
+    missing = httpx.get(f"{started.runtime.front_door}/nowhere")
+    assert missing.status_code == 404
+    assert missing.headers["content-type"] == "application/problem+json"
+
+
+def test_a_second_start_is_refused(started: Started) -> None:
+    second = started.ecap("up")
+    assert second.returncode == 1
+    assert f"process {started.process.pid}" in second.stderr
+
+
+def test_nothing_listens_beyond_loopback(started: Started) -> None:
+    findings = json.loads(started.ecap("doctor", "--json").stdout)
+    (listening,) = [finding for finding in findings if finding["check"] == "listening"]
+    assert listening["level"] == "ok", listening
+
+
+def test_no_secret_is_in_a_command_line_an_environment_or_a_log(started: Started) -> None:
+    state = open_state(started.folder / ".ecap")
+    values = [p.read_bytes().strip() for p in state.secrets.iterdir() if p.name != "vault_role_id"]
+    values.append(started.ecap("secret", "auth.admin_password").stdout.strip().encode())
+    for process in started.processes():
+        try:
+            command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        assert not [v for v in values if v in command or v in environment], process
+    for path in (*state.logs.rglob("*"), started.output, runtime.path(state)):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [v for v in values if v in content], path
+
+
+def test_what_a_killed_start_leaves_is_cleaned_up(started: Started) -> None:
+    """The last one: it ends what the others look at."""
+    before = started.processes()
+    os.kill(started.process.pid, signal.SIGKILL)
+    started.process.wait()
+    assert started.ecap("status").returncode == 3
+    cleaned = started.ecap("down")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert "postgres" in cleaned.stdout
+    until(
+        lambda: not [p for p in before if p.is_running() and p.status() != psutil.STATUS_ZOMBIE],
+        within_s=30,
+        what=lambda: str([p for p in before if p.is_running()]),
+    )

@@ -1,0 +1,98 @@
+"""From the outboxes through relay, broker and shard: every step, exactly once, to the cent."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from uuid import UUID
+
+from receivers import until
+from steps import START, at, placed
+
+from ecap.actors.relay import OutboxRelay
+from ecap.actors.shard import Shard
+from ecap.clients import outbox
+from ecap.clients.postgres import Pool
+from ecap.config import Settings
+from ecap.domain.events import OrderCancelled, UserRegistered, new_event
+from ecap.domain.ids import new_id
+from ecap.pipelines.stream.analytics import pipeline as analytics
+from ecap.pipelines.stream.fraud import pipeline as fraud
+from ecap.pipelines.stream.notifications import pipeline as notifications
+from ecap.pipelines.stream.users import pipeline as users
+
+ORDERS = 300
+
+
+async def test_every_order_arrives_everywhere_once(pool: Pool, settings: Settings) -> None:
+    dice = random.Random(3)
+    customers = [new_id() for _ in range(20)]
+    amount = await _happen(pool, dice, customers)
+    steps = [step.build(settings) for step in (fraud, analytics, notifications, users)]
+    relay = OutboxRelay(settings)
+    shard = Shard(settings, steps, member="whole-stream")
+    await relay.start()
+    await shard.start()
+    mine = "user_id = ANY (SELECT user_id FROM users.profiles WHERE email LIKE '%@whole.example')"
+    that_day = "minute BETWEEN '2026-03-01' AND '2026-03-02'"
+    try:
+        await until(pool, f"SELECT count(*) FROM fraud.decisions WHERE {mine}", ORDERS)
+        kind = "kind <> 'order_cancelled'"
+        await until(
+            pool, f"SELECT count(*) FROM notifications.deliveries WHERE {mine} AND {kind}", ORDERS
+        )
+        await until(pool, "SELECT sum(orders)::int FROM analytics.orders_minute", ORDERS)
+        cancelled = (
+            "SELECT sum(orders)::int FROM analytics.orders_minute WHERE outcome = 'cancelled'"
+        )
+        await until(pool, cancelled, ORDERS // 10)
+        labelled = "SELECT count(*) FROM fraud.decisions WHERE outcome = 'cancelled'"
+        await until(pool, labelled, ORDERS // 10)
+    finally:
+        await shard.stop()
+        await relay.stop()
+    total = Decimal(amount).scaleb(-2)
+    for table in ("orders_minute", "revenue_minute"):
+        spent = await pool.fetchval(f"SELECT sum(amount) FROM analytics.{table} WHERE {that_day}")
+        assert spent == total
+    assert await pool.fetchval(f"SELECT sum(amount) FROM fraud.decisions WHERE {mine}") == total
+    assert await pool.fetchval("SELECT count(*) FROM stream.dead_letters") == 0
+
+
+async def _happen(pool: Pool, dice: random.Random, customers: list[UUID]) -> int:
+    """Registrations, orders and every tenth cancelled, as their services write them down."""
+    registered = [
+        new_event(
+            UserRegistered(user_id=user, email=f"{user}@whole.example", display_name="W"),
+            key=str(user),
+            producer="auth",
+            now=START,
+        )
+        for user in customers
+    ]
+    events, amount = [], 0
+    for i in range(ORDERS):
+        user = dice.choice(customers)
+        order = placed(
+            new_id().int,
+            user=user.int,
+            amount=dice.randint(100, 500_000),
+            decision=dice.choice(["approve", "review"]),
+        )
+        amount += order.amount_minor
+        events.append(new_event(order, key=str(user), producer="orders", now=at(i)))
+        if i % 10 == 0:
+            change = OrderCancelled(
+                order_id=order.order_id,
+                user_id=user,
+                previous="approved" if order.decision == "approve" else "in_review",
+                amount_minor=order.amount_minor,
+                currency="USD",
+                lines=order.lines,
+                placed_at=at(i),
+            )
+            events.append(new_event(change, key=str(user), producer="orders", now=at(i + 60)))
+    async with pool.transaction() as conn:
+        await outbox.append(conn, "auth", "accounts", registered)
+        await outbox.append(conn, "orders", "transactions", events)
+    return amount

@@ -1,0 +1,155 @@
+"""Tokens: never more than the bucket holds, whoever asks and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecap.actors.leasing import LeasedLimiter
+from ecap.actors.limits import Grant, LimitLedger, Request
+from ecap.errors import Unavailable
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Wire:
+    """Between a replica and the ledger; counts calls, and can be cut."""
+
+    def __init__(self, ledger: LimitLedger) -> None:
+        self.ledger = ledger
+        self.calls = 0
+        self.cut = False
+
+    async def __call__(self, requests: Sequence[Request]) -> Sequence[Grant]:
+        self.calls += 1
+        await asyncio.sleep(0)
+        if self.cut:
+            raise Unavailable("away")
+        return self.ledger.lease(requests)
+
+
+def limiter(wire: Wire, time: Time, *, lease_s: float = 2.0) -> LeasedLimiter:
+    return LeasedLimiter(wire, service="test", lease_s=lease_s, clock=time)
+
+
+def test_a_bucket_gives_what_it_has_and_says_when_to_come_back() -> None:
+    time = Time()
+    ledger = LimitLedger(clock=time)
+    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(3, 0.0)]
+    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(2, 0.0)]
+    ((granted, retry_after_s),) = ledger.lease([("k", 10.0, 5.0, 3)])
+    assert (granted, retry_after_s) == (0, pytest.approx(0.1))
+    time.now_s += 0.1
+    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(1, 0.0)]
+    time.now_s += 100
+    assert ledger.lease([("k", 10.0, 5.0, 99)]) == [(5, 0.0)]
+
+
+def test_full_buckets_are_forgotten() -> None:
+    time = Time()
+    ledger = LimitLedger(clock=time)
+    for number in range(20_000):
+        ledger.lease([(f"k{number}", 1000.0, 5.0, 1)])
+        time.now_s += 0.001
+    assert ledger.health()["buckets"] <= 2048
+
+
+@given(
+    rate=st.floats(0.1, 50),
+    burst=st.integers(1, 100),
+    script=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 12), st.floats(0, 3)), max_size=40),
+)
+@settings(deadline=None)
+def test_replicas_together_admit_no_more_than_the_bucket(
+    rate: float, burst: int, script: list[tuple[int, int, float]]
+) -> None:
+    async def run() -> None:
+        time = Time()
+        wire = Wire(LimitLedger(clock=time))
+        replicas = [limiter(wire, time) for _ in range(3)]
+        admitted = 0
+        for replica, requests, pause_s in script:
+            verdicts = await asyncio.gather(
+                *(
+                    replicas[replica].take("k", rate_per_s=rate, burst=burst)
+                    for _ in range(requests)
+                )
+            )
+            admitted += sum(verdict.allowed for verdict in verdicts)
+            assert admitted <= burst + rate * time.now_s + 1e-6
+            assert all(v.allowed or v.retry_after_s > 0 for v in verdicts)
+            time.now_s += pause_s
+        for replica in replicas:
+            await replica.aclose()
+
+    asyncio.run(run())
+
+
+async def test_one_client_gets_the_whole_of_a_small_bucket() -> None:
+    time = Time()
+    replica = limiter(Wire(LimitLedger(clock=time)), time)
+    verdicts = [await replica.take("k", rate_per_s=1, burst=5) for _ in range(7)]
+    assert [v.allowed for v in verdicts] == [True] * 5 + [False] * 2
+    await replica.aclose()
+
+
+async def test_a_busy_key_is_decided_without_asking() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    replica = limiter(wire, time)
+    asked = 0
+    for _ in range(2000):
+        if replica.try_take("k", rate_per_s=1000, burst=2000) is None:
+            asked += 1
+            await replica.take("k", rate_per_s=1000, burst=2000)
+        time.now_s += 0.001
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert asked < 20
+    assert wire.calls < 60
+    await replica.aclose()
+
+
+async def test_all_keys_of_a_moment_travel_in_one_call() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    replica = limiter(wire, time)
+    await asyncio.gather(*(replica.take(f"k{n}", rate_per_s=1, burst=5) for n in range(100)))
+    assert wire.calls == 1
+    await replica.aclose()
+
+
+async def test_without_the_ledger_a_replica_limits_by_itself_and_returns_to_it() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    replica = limiter(wire, time)
+    wire.cut = True
+    verdicts = [await replica.take("k", rate_per_s=1, burst=5) for _ in range(7)]
+    assert [v.allowed for v in verdicts] == [True] * 5 + [False] * 2
+    assert wire.calls == 1
+    wire.cut = False
+    time.now_s += 2
+    assert (await replica.take("k", rate_per_s=1, burst=5)).allowed
+    assert wire.calls == 2
+    await replica.aclose()
+
+
+async def test_tokens_not_used_in_time_are_lost() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    replica = limiter(wire, time, lease_s=2.0)
+    for _ in range(10):
+        await replica.take("k", rate_per_s=0.001, burst=100)
+    time.now_s += 3.0
+    assert replica.try_take("k", rate_per_s=0.001, burst=100) is None
+    await replica.aclose()
