@@ -23,16 +23,22 @@ def read(environ: Mapping[str, str]) -> Layer:
     for name in sorted(environ):
         if not name.startswith(PREFIX):
             continue
-        key = name[len(PREFIX) :].lower().replace("__", ".")
-        if not all(key.split(".")) or "." in name:
-            raise Misconfigured(f"{name}: write ECAP__SECTION__NAME")
-        for leaf, value in _leaves(name, key, environ[name]).items():
+        for leaf, value in leaves(name, key_of(name), environ[name]).items():
             values[leaf] = Given(value, name)
     _one_shape(values)
     return Layer("environment", values)
 
 
-def _leaves(name: str, key: str, text: str) -> Mapping[str, Any]:
+def key_of(name: str) -> str:
+    """`ECAP__ORDERS__CURRENCY` is `orders.currency`."""
+    key = name[len(PREFIX) :].lower().replace("__", ".")
+    if not all(key.split(".")) or "." in name:
+        raise Misconfigured(f"{name}: write ECAP__SECTION__NAME")
+    return key
+
+
+def leaves(name: str, key: str, text: str) -> Mapping[str, Any]:
+    """The settings that `text`, given at `name` for `key`, means."""
     if schema.is_text(key):
         return {key: text}
     value = parsed(name, text)
