@@ -139,20 +139,22 @@ def unpack(token: bytes, sealer: Sealer, *, where: str) -> Packed:
     )
 
 
-def explain(accepted: Accepted, key: str) -> dict[str, Any]:
+def explain(
+    found: Mapping[str, Found], leaves: Mapping[str, Any], since: Mapping[str, int], key: str
+) -> dict[str, Any]:
     """Where `key` has its value from, and what it hides, nearest first.
 
     Raises Invalid with the nearest known name.
     """
     setting = schema.find(key)
-    entry = accepted.found.get(key)
+    entry = found.get(key)
     return {
         "key": key,
-        "value": redaction.shown(key, accepted.leaves.get(key)),
+        "value": redaction.shown(key, leaves.get(key)),
         "source": entry.source if entry else "defaults",
         "place": entry.given.place if entry else None,
         "source_version": entry.given.version if entry else None,
-        "since_version": accepted.since.get(key),
+        "since_version": since.get(key),
         "live": setting.fixed is None,
         "fixed": setting.fixed,
         "secret": setting.secret,
@@ -168,10 +170,10 @@ def explain(accepted: Accepted, key: str) -> dict[str, Any]:
     }
 
 
-def values(accepted: Accepted, prefix: str) -> dict[str, Any]:
+def values(leaves: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """For showing."""
     return {
         key: redaction.shown(key, value)
-        for key, value in accepted.leaves.items()
+        for key, value in leaves.items()
         if keys.within(key, prefix)
     }

@@ -74,7 +74,7 @@ class KubernetesApi:
 
         Raises Gone, Unavailable, Misconfigured.
         """
-        stream = watch.Watch(return_type="object").stream(
+        stream = watch.Watch(return_type="object").stream(  # type: ignore[no-untyped-call]
             self._lister(kind),
             self._settings.namespace,
             label_selector=self._settings.label_selector,
@@ -106,12 +106,14 @@ class KubernetesApi:
                     return None
                 raise
 
-    async def put_secret(self, name: str, values: Mapping[str, str], *, version: str | None) -> None:
+    async def put_secret(
+        self, name: str, values: Mapping[str, str], *, version: str | None
+    ) -> None:
         """`version` is the one that is replaced, None for none. Raises Conflict."""
-        body: dict[str, Any] = {
-            "metadata": {"name": name, "resourceVersion": version},
-            "data": {k: base64.b64encode(v.encode()).decode() for k, v in values.items()},
-        }
+        body = client.V1Secret(
+            metadata=client.V1ObjectMeta(name=name, resource_version=version),
+            data={k: base64.b64encode(v.encode()).decode() for k, v in values.items()},
+        )
         namespace = self._settings.namespace
         with _translated(f"write the Secret {name}"):
             try:
@@ -145,14 +147,16 @@ async def open_api(settings: Kubernetes) -> AsyncIterator[KubernetesApi]:
     configuration = client.Configuration()
     try:
         if settings.kubeconfig is not None:
-            await config.load_kube_config(
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=str(settings.kubeconfig),
                 context=settings.context,
                 client_configuration=configuration,
                 persist_config=False,
             )
         else:
-            config.load_incluster_config(client_configuration=configuration)
+            config.load_incluster_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
     except config.ConfigException as exc:
         raise Misconfigured(
             f"kubernetes: {exc}; run in a pod with a service account, or set kubernetes.kubeconfig"

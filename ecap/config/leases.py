@@ -127,6 +127,4 @@ class DatabaseLease:
 
 
 def as_user(settings: Postgres, user: DatabaseUser) -> Postgres:
-    return settings.model_copy(
-        update={"user": user.username, "password": SecretStr(user.password)}
-    )
+    return settings.model_copy(update={"user": user.username, "password": SecretStr(user.password)})

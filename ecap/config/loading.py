@@ -97,7 +97,7 @@ class Reader:
         if reference.scheme == "vault":
             return vault.item(self._vault(where), reference, where=where)
         if reference.scheme == "enc":
-            return self._ring(where).open_text(reference.target, where=where)
+            return self.keyring(where).open_text(reference.target, where=where)
         raise Misconfigured(
             f"{where}: {reference.name} is read by the hub through the Kubernetes API;"
             " mount the Secret and write file:/path for what a process needs to start"
@@ -120,7 +120,8 @@ class Reader:
             self._store = vault.log_in(section)
         return self._store
 
-    def _ring(self, where: str) -> Keyring:
+    def keyring(self, where: str = "keyring.source") -> Keyring:
+        """Raises Misconfigured or NotFound when there is none."""
         if self._keyring is None:
             section = validation.section(
                 KeyringSection, "keyring", self._plain.values, self._plain.found

@@ -73,11 +73,7 @@ class VaultSource:
         watched = set(self._known)
         if self._settings.config_path is not None:
             watched.add(self._settings.config_path)
-        found = []
-        for path in sorted(watched):
-            if await self._look(path):
-                found.append(path)
-        return found
+        return [path for path in sorted(watched) if await self._look(path)]
 
     async def _look(self, path: str) -> bool:
         """Whether the secret is another than before."""

@@ -123,9 +123,7 @@ class KubeServer:
     def _emit(self, resource: str, kind: str, before: Object | None, after: Object) -> None:
         self.version += 1
         after["metadata"]["resourceVersion"] = str(self.version)
-        self._changes.append(
-            Change(self.version, resource, kind, before, copy.deepcopy(after))
-        )
+        self._changes.append(Change(self.version, resource, kind, before, copy.deepcopy(after)))
         self._wake()
 
     def _wake(self) -> None:

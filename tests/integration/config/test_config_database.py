@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from bao import Bao
+from waiting import WITHIN_S, until
 
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
@@ -21,8 +23,6 @@ from ecap.config.vault import DatabaseUser
 from ecap.config.vault_session import VaultSession
 from ecap.errors import EcapError, Misconfigured
 from ecap.local.state import open_state
-
-WITHIN_S = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -92,9 +92,7 @@ async def leased(
         )
         running = asyncio.create_task(lease.run(), name="lease")
         try:
-            async with asyncio.timeout(WITHIN_S):
-                while not keeper.users:
-                    await asyncio.sleep(0.01)
+            await until(lambda: bool(keeper.users))
             yield lease, keeper
         finally:
             running.cancel()
@@ -124,10 +122,9 @@ async def test_rotating_under_load_fails_no_query(
             for number in range(24):
                 group.create_task(load(number))
             for _ in range(5):
-                before = done
+                enough = done + 50
                 await lease.rotate(timeout_s=WITHIN_S)
-                while done < before + 50:
-                    await asyncio.sleep(0.001)
+                await until(functools.partial(lambda enough: done >= enough, enough))
             stop = True
         assert done > 250
         assert len({user.username for user in keeper.users}) == 6
@@ -140,9 +137,7 @@ async def test_rotating_under_load_fails_no_query(
         assert logged_in == keeper.users[-1].username
 
 
-async def test_a_lease_that_was_lost_is_replaced(
-    bao: Bao, engine: str, settings: Settings
-) -> None:
+async def test_a_lease_that_was_lost_is_replaced(bao: Bao, engine: str, settings: Settings) -> None:
     now = 0.0
     async with leased(bao, engine, settings, lambda: now) as (lease, keeper):
         first = keeper.users[0]
@@ -177,8 +172,7 @@ async def test_a_smaller_pool_takes_over_while_the_old_one_is_full(settings: Set
         small = settings.postgres.model_copy(update={"pool_max_size": 1})
         before = pool._opened
         replacing = asyncio.create_task(pool.replace(small, drain_s=WITHIN_S))
-        while pool._opened is before:
-            await asyncio.sleep(0.001)
+        await until(lambda: pool._opened is not before)
         assert await pool.fetchval("SELECT 1") == 1
         holding.set()
         assert await asyncio.gather(*holders) == [7] * 20

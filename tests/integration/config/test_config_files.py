@@ -109,8 +109,7 @@ async def test_half_a_file_and_a_bad_one_keep_the_last_good(
 
 
 async def test_a_folder_that_is_made_again(folder: Path, follower: Follower) -> None:
-    aside = folder.with_name("aside")
-    folder.rename(aside)
+    folder.rename(folder.with_name("aside"))
     await follower.until(lambda: follower.source.health.last_error is not None)
     folder.mkdir()
     (folder / "development.yaml").write_text("")
@@ -123,7 +122,7 @@ async def test_a_folder_that_is_made_again(folder: Path, follower: Follower) -> 
 def mount(volume: Path, number: int) -> None:
     """As the kubelet does: a new folder, then `..data` renamed over the old link."""
     data = volume / f"..2026_{number}"
-    data.mkdir()
+    data.mkdir(parents=True)
     (data / "base.yaml").write_text(f"orders: {{max_lines: {number}}}\n")
     (data / "development.yaml").write_text("")
     (volume / "..data_tmp").symlink_to(data.name)
@@ -133,9 +132,14 @@ def mount(volume: Path, number: int) -> None:
             (volume / name).symlink_to(f"..data/{name}")
 
 
+def point(link: Path, target: str) -> None:
+    part = link.with_name("next")
+    part.symlink_to(target)
+    part.replace(link)
+
+
 async def test_the_symlink_swap_of_a_mounted_config_map(tmp_path: Path) -> None:
     volume = tmp_path / "volume"
-    volume.mkdir()
     mount(volume, 1)
     found = source(volume)
     async with aclosing(found.watch()) as readings:  # type: ignore[type-var]
@@ -148,17 +152,14 @@ async def test_the_symlink_swap_of_a_mounted_config_map(tmp_path: Path) -> None:
 
 async def test_a_folder_that_is_a_link_to_the_current_release(tmp_path: Path) -> None:
     for number in (1, 2):
-        release = tmp_path / f"release-{number}"
-        release.mkdir()
-        mount(release, number)
+        mount(tmp_path / f"release-{number}", number)
     link = tmp_path / "current"
-    link.symlink_to("release-1")
+    point(link, "release-1")
     found = source(link)
     async with aclosing(found.watch()) as readings:  # type: ignore[type-var]
         follower = Follower(found, readings)
         assert await follower.next() == {"orders.max_lines": 1}
-        (tmp_path / "next").symlink_to("release-2")
-        os.replace(tmp_path / "next", link)
+        point(link, "release-2")
         assert await follower.next() == {"orders.max_lines": 2}
         mount(tmp_path / "release-2", 3)
         assert await follower.next() == {"orders.max_lines": 3}

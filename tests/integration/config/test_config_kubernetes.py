@@ -26,6 +26,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from kube_server import KubeServer, open_kube_server
 from kubernetes.aio import client, config
+from waiting import WITHIN_S, until
 
 from ecap.config import vault
 from ecap.config.control import Kubernetes
@@ -37,7 +38,6 @@ from ecap.config.references import parse
 from ecap.config.sources import Reading, SourceHealth
 from ecap.errors import Conflict, Misconfigured, NotFound
 
-WITHIN_S = 30.0
 LABEL = {"ecap.io/config": "true"}
 
 
@@ -157,7 +157,7 @@ async def test_settings_in_objects_follow_them(kube: Kube) -> None:
         reading = await follower.until(wanted)
         given = reading.layers["kubernetes"].values["orders.currency"]
         assert given.place == "configmap a/base.yaml:1"
-        await kube.config_map("b", **{"ECAP__HTTP__CORS__ORIGINS": "[http://a]"})
+        await kube.config_map("b", ECAP__HTTP__CORS__ORIGINS="[http://a]")
         await follower.until(
             {"orders.max_lines": 3, "orders.currency": "EUR", "http.cors.origins": ["http://a"]}
         )
@@ -169,7 +169,7 @@ async def test_settings_in_objects_follow_them(kube: Kube) -> None:
 
 
 async def test_secrets_are_values_and_references(kube: Kube) -> None:
-    await kube.secret("db", **{"ECAP__POSTGRES__PASSWORD": "vault:not#read", "password": "one"})
+    await kube.secret("db", ECAP__POSTGRES__PASSWORD="vault:not#read", password="one")
     await kube.secret("plain", labels={}, key="two")
     async with following(kube) as follower:
         reading = await follower.until({"postgres.password": "vault:not#read"})
@@ -209,9 +209,7 @@ async def test_the_end_of_a_watch_is_not_noticed(kube: Kube) -> None:
     async with following(kube) as follower:
         await follower.until({})
         lists = kube.server.lists
-        async with asyncio.timeout(WITHIN_S):
-            while len(kube.server.watches) < 4:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(kube.server.watches) >= 4)
         await kube.config_map("a", **{"orders.max_lines": "1"})
         await follower.until({"orders.max_lines": "1"})
         assert kube.server.lists == lists  # went on from a bookmark
@@ -236,9 +234,7 @@ async def test_a_server_that_breaks_off_and_refuses_is_asked_again(kube: Kube) -
         waiting = asyncio.create_task(follower.until({"orders.max_lines": "2"}))
         kube.server.faults.extend([500, 503, 401, 429])
         kube.server.cut()
-        async with asyncio.timeout(WITHIN_S):
-            while kube.server.faults:
-                await asyncio.sleep(0.005)
+        await until(lambda: not kube.server.faults)
         await kube.config_map("a", **{"orders.max_lines": "2"})
         await waiting
         assert follower.source.health.last_error_at is not None
@@ -246,7 +242,7 @@ async def test_a_server_that_breaks_off_and_refuses_is_asked_again(kube: Kube) -
 
 
 async def test_no_cluster_at_all_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="kubernetes.kubeconfig"):
+    with pytest.raises(Misconfigured, match=r"kubernetes\.kubeconfig"):
         async with open_api(Kubernetes()):
             pass
 

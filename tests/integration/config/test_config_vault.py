@@ -70,7 +70,7 @@ def test_a_wrong_secret_does_not_get_in(bao: Bao) -> None:
     settings = bao.settings(
         auth="userpass", username="ann", password_file=bao.secret_file("bad", "hunter2")
     )
-    with pytest.raises(Unavailable, match="refuses|cannot") as caught:
+    with pytest.raises(Unavailable, match=r"refuses|cannot") as caught:
         vault.log_in(settings)
     assert "hunter2" not in str(caught.value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -85,6 +85,13 @@ class Cluster:
         self._hub_task: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._down = asyncio.Event()
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    def behind(self, call: Coroutine[Any, Any, Any]) -> None:
+        """Whoever calls goes on without the answer."""
+        task = asyncio.create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
     # The hub
 
@@ -172,7 +179,7 @@ class Cluster:
         while clock() < deadline:
             versions = {member.version for member in self.members.values()}
             hub = self.hub
-            if hub is not None and not self._down.is_set() and hub._accepted is not None:  # noqa: SLF001
+            if hub is not None and not self._down.is_set() and hub._accepted is not None:
                 accepted = hub.accepted()
                 if versions <= {accepted.version}:
                     for member in self.members.values():

@@ -135,7 +135,7 @@ async def test_if_version_guards_against_a_lost_update(cluster: Cluster) -> None
 @on_cluster
 async def test_what_only_a_restart_changes_is_refused_from_a_file_too(cluster: Cluster) -> None:
     assert cluster.hub is not None
-    with pytest.raises(Conflict, match="http.port"):
+    with pytest.raises(Conflict, match=r"http.port"):
         await cluster.hub.offer({"base": layer("base", http__port=9000)}, reason="saved")
     assert await cluster.agree() == 1
     cluster.given = {"base": layer("base", http__port=9000)}
@@ -227,7 +227,7 @@ async def test_a_check_that_refuses_stops_the_change_before_anybody_runs_it(
 
     cluster.members["a"].subscribe("fraud.deny_score", int, on_change)
     cluster.members["b"].subscribe("fraud.deny_score", int, on_change, check=at_most_85)
-    with pytest.raises(Conflict, match="b refused: fraud.deny_score: .*too strict for my model"):
+    with pytest.raises(Conflict, match=r"b refused: fraud.deny_score: .*too strict for my model"):
         await set_(cluster, fraud__deny_score=90)
     assert changed == []
     await set_(cluster, fraud__deny_score=85)
@@ -261,7 +261,7 @@ async def test_a_callback_that_refuses_undoes_the_change_everywhere(
     cluster.members["b"].subscribe("fraud.deny_score", int, refuses)
     cluster.members["b"].subscribe("fraud", Fraud, lambda old, new: sees(0, new.deny_score))
     cluster.members["c"].subscribe("fraud.deny_score", int, sees)
-    with pytest.raises(Conflict, match="undone: b refused: fraud.deny_score"):
+    with pytest.raises(Conflict, match=r"undone: b refused: fraud.deny_score"):
         await set_(cluster, fraud__deny_score=90)
     assert await cluster.agree() == 3
     assert all(m.settings.fraud.deny_score == 80 for m in cluster.members.values())

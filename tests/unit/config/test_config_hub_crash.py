@@ -235,14 +235,14 @@ async def _do(cluster: Cluster, step: tuple[Any, ...], offered: dict[str, int]) 
     assert hub is not None
     match step:
         case ("set", key, value):
-            asyncio.create_task(_quietly(hub.edit(Edit({key: value}), author="a", reason="")))
+            cluster.behind(_quietly(hub.edit(Edit({key: value}), author="a", reason="")))
         case ("unset", key):
-            asyncio.create_task(_quietly(hub.edit(Edit(unsets=(key,)), author="a", reason="")))
+            cluster.behind(_quietly(hub.edit(Edit(unsets=(key,)), author="a", reason="")))
         case ("offer", key, value):
             offered[key] = value
-            asyncio.create_task(_quietly(hub.offer({"base": _base(offered)}, reason="")))
+            cluster.behind(_quietly(hub.offer({"base": _base(offered)}, reason="")))
         case ("back", version):
-            asyncio.create_task(_quietly(hub.roll_back(version, author="a", reason="")))
+            cluster.behind(_quietly(hub.roll_back(version, author="a", reason="")))
         case ("die", appends, moment):
             cluster.history.die_at = (cluster.history.appends + appends, moment)
         case ("cut", name):

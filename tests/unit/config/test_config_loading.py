@@ -46,20 +46,20 @@ def test_a_null_hides_the_value_below(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("base", "message"),
     [
-        ("orders: {curency: EUR}", r"base\.yaml:1: orders\.curency: no such setting; did you mean orders\.currency"),
-        ("oders: {currency: EUR}", r"oders\.currency|oders: no such setting; did you mean orders"),
+        ("orders: {curency: EUR}", r"base\.yaml:1: orders\.curency: .*mean orders\.currency"),
+        ("oders: {currency: EUR}", r"oders: no such setting; did you mean orders"),
         ("http: {port: 99999}", r"base\.yaml:1: http\.port: .*65535"),
         ("http: {port: many}", r"base\.yaml:1: http\.port: .*integer"),
         ("http: 7", r"base\.yaml:1: http: "),
-        ("orders: {max_lines: '${NOT_SET}'}", r"base\.yaml:1: orders\.max_lines: .*NOT_SET is not set"),
+        ("orders: {max_lines: '${NOT_SET}'}", r"yaml:1: orders\.max_lines: .*NOT_SET is not set"),
         ("orders: {currency: '${A}'}", r"refer to each other: A -> B -> A"),
         ("orders: {currency: '${A:'}", r"no closing"),
-        ("auth: {admin_password: canary-1234}", r"base\.yaml:1: auth\.admin_password is a secret: store it"),
+        ("auth: {admin_password: canary-1234}", r"yaml:1: auth\.admin_password is a secret: store"),
         ("auth: {keyring: [canary-1234]}", r"auth\.keyring is a secret"),
-        ("auth: {admin_password: 'vault:x'}", r"base\.yaml:1: auth\.admin_password: write it as vault:path#key"),
-        ("auth: {admin_password: 'vault:x#y'}", r"auth\.admin_password refers to Vault, but vault\.address"),
-        ("auth: {admin_password: 'file:/no/such'}", r"auth\.admin_password: cannot read .*/no/such.*create it"),
-        ("auth: {admin_password: 'k8s:x/y'}", r"auth\.admin_password: k8s:x/y is read by the hub"),
+        ("auth: {admin_password: 'vault:x'}", r"yaml:1: .*: write it as vault:path#key"),
+        ("auth: {admin_password: 'vault:x#y'}", r"auth\.admin_password refers to Vault, but vault"),
+        ("auth: {admin_password: 'file:/no/such'}", r"admin_password: cannot read .*/no/such.*create"),
+        ("auth: {admin_password: 'k8s:x/y'}", r"admin_password: k8s:x/y is read by the hub"),
         ("auth: {admin_password: 'enc:x'}", r"there is no keyring: set keyring\.source"),
     ],
 )  # fmt: skip
@@ -96,7 +96,7 @@ def test_a_name_inside_a_variable_is_not_shown() -> None:
 
 
 def test_variables_are_values_not_templates(folder: Folder) -> None:
-    found = load(folder(ECAP__AUTH__ADMIN_PASSWORD="a${b}c", ECAP__SMTP__PASSWORD="[x"))  # noqa: S106
+    found = load(folder(ECAP__AUTH__ADMIN_PASSWORD="a${b}c", ECAP__SMTP__PASSWORD="[x"))
     assert found.auth.admin_password is not None
     assert found.auth.admin_password.get_secret_value() == "a${b}c"
     assert found.smtp.password is not None
