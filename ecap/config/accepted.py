@@ -11,6 +11,7 @@ import msgspec
 from ecap.config import keys, overrides, redaction, schema
 from ecap.config.layers import Found, Given, Layer, Source
 from ecap.config.overrides import Override, Overrides
+from ecap.config.references import Reference
 from ecap.config.settings import Settings
 from ecap.errors import Conflict, Misconfigured
 
@@ -35,6 +36,8 @@ class Accepted:
     """Per key the version that gave it its present value and source."""
     settings: Settings = field(repr=False)
     found: Mapping[str, Found] = field(repr=False)
+    read: Mapping[Reference, str] = field(repr=False)
+    """What the references in it stand for."""
 
 
 def layers(given: Mapping[Source, Layer], present: Overrides) -> dict[Source, Layer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ecap.config import accepted, assembly, overrides, protocol, schema
+from ecap.config import accepted, assembly, overrides, protocol, references, schema
 from ecap.config.accepted import Accepted, Packed
 from ecap.config.layers import Layer, Source
 from ecap.config.overrides import Edit, Overrides
@@ -29,10 +29,18 @@ async def candidate(
     present: Overrides,
     secrets: Secrets,
     environ: Mapping[str, str],
+    known: Mapping[Reference, str],
 ) -> Accepted:
-    """Raises Misconfigured with the place, Conflict for what only a restart can change."""
+    """References in `known` are not read again: a secret that was refused must not come
+    back with every other change.
+
+    Raises Misconfigured with the place, Conflict for what only a restart can change.
+    """
     draft = assembly.draft(accepted.layers(given, present), environ)
-    read = await secrets.fetch(draft.references())
+    wanted = draft.references()
+    unknown = {ref: where for ref, where in wanted.items() if ref not in known}
+    fetched = await secrets.fetch(unknown) if unknown else {}
+    read = {ref: fetched[ref] if ref in fetched else known[ref] for ref in wanted}
     settings = draft.settings(read)
     leaves = protocol.leaves_of(settings)
     if before is not None:
@@ -45,6 +53,7 @@ async def candidate(
         since=accepted.since(before, version, draft.found, leaves),
         settings=settings,
         found=draft.found,
+        read=read,
     )
 
 
@@ -63,7 +72,23 @@ def restored(packed: Packed, environ: Mapping[str, str]) -> Accepted:
         since=packed.since,
         settings=snapshot.settings(),
         found=draft.found,
+        read=_pairs(draft.values, packed.leaves, draft.references()),
     )
+
+
+def _pairs(
+    values: Mapping[str, Any], leaves: Mapping[str, Any], wanted: Mapping[Reference, str]
+) -> dict[Reference, str]:
+    """What the references stood for, from what they were replaced by."""
+    found: dict[Reference, str] = {}
+    for key, value in values.items():
+        written = value if isinstance(value, list | tuple) else [value]
+        resolved = leaves.get(key)
+        texts = resolved if isinstance(resolved, list) else [resolved]
+        for item, text in zip(written, texts, strict=False):
+            if references.is_reference(item) and isinstance(text, str):
+                found[references.parse(item, where=key)] = text
+    return {reference: text for reference, text in found.items() if reference in wanted}
 
 
 def way_back(

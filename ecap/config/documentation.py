@@ -6,6 +6,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -26,7 +27,7 @@ which it hides.
 
 - A setting `orders.currency` is `orders: {currency: ...}` in a file, `ECAP__ORDERS__CURRENCY` in
   the environment, and `orders.currency` as the key of a ConfigMap or of the Vault secret
-  `vault.config_path`. A name in `*` is free.
+  `vault.config_path`. A name in `*` is free; SERVICE is each of the eight.
 - `${NAME}` and `${NAME:default}` are read in files and ConfigMaps; `$${` is a plain `${`.
 - Secrets are written as references: `vault:path#key`, `k8s:name/key`, `file:/path`, or `enc:...`
   made by `ecap secrets put --enc`. What comes out of a secret store is never read as a reference.
@@ -38,7 +39,7 @@ which it hides.
 def page() -> str:
     parts = [HEAD]
     section = None
-    for setting in schema.settings().values():
+    for setting in _once():
         name = setting.key.split(".")[0] if "." in setting.key else "top"
         if name != section:
             section = name
@@ -50,6 +51,21 @@ def page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def _once() -> Iterator[Setting]:
+    """What is the same for every service stands there once."""
+    seen: dict[str, Setting] = {}
+    for setting in schema.settings().values():
+        if not setting.key.startswith("services."):
+            yield setting
+            continue
+        leaf = setting.key.split(".", 2)[2]
+        alike = replace(setting, key=f"services.SERVICE.{leaf}")
+        if seen.setdefault(leaf, alike) != alike:
+            yield setting
+        elif seen[leaf] is alike:
+            yield alike
+
+
 def row(setting: Setting) -> str:
     live = "yes" if setting.fixed is None else f"no: {setting.fixed}"
     cells = (
@@ -57,20 +73,17 @@ def row(setting: Setting) -> str:
         _escaped(", ".join(_type(setting))),
         "required" if setting.required else _escaped(_default(setting)),
         live,
-        _escaped(meaning(setting)),
+        _escaped(setting.description or ""),
     )
     return f"| {' | '.join(cells)} |"
-
-
-def meaning(setting: Setting) -> str:
-    """Its description, or what its name and unit say by themselves."""
-    return setting.description or ""
 
 
 def _default(setting: Setting) -> str:
     if setting.default is None:
         return "unset"
-    value = redaction.shown(setting.key, setting.default)
+    if setting.secret:
+        return "none" if not setting.default else redaction.HIDDEN
+    value = redaction.plain(setting.default)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -80,11 +93,7 @@ def _type(setting: Setting) -> Iterator[str]:
     for limit in setting.limits:
         for kind, sign in signs.items():
             if isinstance(limit, kind):
-                yield f"{sign} {next(iter(vars_of(limit)))}"
-
-
-def vars_of(limit: Any) -> list[Any]:
-    return [getattr(limit, name) for name in limit.__dataclass_fields__]
+                yield f"{sign} {getattr(limit, kind.__name__.lower())}"
 
 
 def _name(annotation: Any) -> str:

@@ -27,6 +27,7 @@ from ecap.config.layers import Layer, Source
 from ecap.config.ledger import Ledger
 from ecap.config.overrides import Edit, Overrides
 from ecap.config.protocol import Order, Report, Snapshot
+from ecap.config.references import Reference
 from ecap.config.rollout import Rollout
 from ecap.errors import (
     Conflict,
@@ -221,7 +222,9 @@ class Hub:
             if job.back_to is not None:
                 job.edit, skipped = await self._way_back(before, job.back_to)
             present = self._edited(before, job)
-            found = await self._candidate(before, version, {**before.given, **job.given}, present)
+            given = {**before.given, **job.given}
+            known = {} if _brings_secrets(job) else before.read
+            found = await self._candidate(before, version, given, present, known)
             names: frozenset[str] = frozenset()
             if job.canary is not None:
                 names = canaries.chosen(job.canary, self._rolling().live(), version=version)
@@ -251,6 +254,7 @@ class Hub:
         version: int,
         given: Mapping[Source, Layer],
         present: Overrides,
+        known: Mapping[Reference, str],
     ) -> Accepted:
         return await deciding.candidate(
             before,
@@ -259,6 +263,7 @@ class Hub:
             present=present,
             secrets=self._secrets,
             environ=self._environ,
+            known=known,
         )
 
     async def _way_back(self, before: Accepted, version: int) -> tuple[Edit, tuple[str, ...]]:
@@ -266,7 +271,7 @@ class Hub:
         if then is None:
             raise NotFound(f"no version {version} ever ran")
         target = overrides.known(then.overrides)
-        trial = await self._candidate(None, version, before.given, target)
+        trial = await self._candidate(None, version, before.given, target, before.read)
         return deciding.way_back(before, then, trial.leaves)
 
     async def _bring(
@@ -393,12 +398,12 @@ class Hub:
         version = self._version + 1
         dropped: tuple[str, ...] = ()
         try:
-            found = await self._candidate(None, version, self._given, kept)
+            found = await self._candidate(None, version, self._given, kept, {})
         except (Misconfigured, Invalid):
             if not kept:
                 raise
             # Set under an older release or another file: no reason not to start.
-            found = await self._candidate(None, version, self._given, {})
+            found = await self._candidate(None, version, self._given, {}, {})
             dropped = tuple(sorted(kept))
             _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
         self._rollout = Rollout(self.ledger, clock=self._clock, timing=found.settings.hub)
@@ -453,6 +458,11 @@ def _settle(job: _Job, *, outcome: Outcome | None = None, error: EcapError | Non
     else:
         assert outcome is not None
         job.done.set_result(outcome)
+
+
+def _brings_secrets(job: _Job) -> bool:
+    """Whether it comes from where secrets are kept; its references are read again then."""
+    return job.edit is None and not job.given.keys() & {"base", "environment-file"}
 
 
 def _author(layers: Mapping[Source, Layer]) -> str:

@@ -15,7 +15,15 @@ from pydantic import ValidationError
 
 from ecap import logs
 from ecap.config import redaction, subscriptions
-from ecap.config.protocol import Health, HubLink, Order, Report, Snapshot, Verdict
+from ecap.config.protocol import (
+    Health,
+    HubLink,
+    Order,
+    Report,
+    Snapshot,
+    Verdict,
+    leaves_of,
+)
 from ecap.config.settings import Settings
 from ecap.config.subscriptions import Subscription
 from ecap.errors import Misconfigured, Retryable
@@ -216,7 +224,8 @@ class Member:
                 raise result
         if not reasons:
             return Verdict(snapshot.version)
-        hidden = redaction.secrets(snapshot.leaves)
+        # Of both: a subscriber may speak of what it had and of what it was to have.
+        hidden = redaction.secrets(snapshot.leaves) | redaction.secrets(leaves_of(self.settings))
         return Verdict(snapshot.version, redaction.scrub("; ".join(reasons), hidden))
 
 

@@ -480,3 +480,28 @@ async def test_a_second_hub_fences_the_first(cluster: Cluster) -> None:
     await set_(cluster, fraud__deny_score=90)
     with pytest.raises((Exception,), match="another hub"):
         await first.edit(edit(fraud__deny_score=91), author="zombie", reason="")
+
+
+@on_cluster
+async def test_a_refused_secret_does_not_come_back_with_the_next_change(cluster: Cluster) -> None:
+    cluster.secrets.values["vault:a#b"] = "good"
+    await set_(cluster, smtp__password="vault:a#b")
+
+    async def only_good(old: Any, new: Any) -> None:
+        if new.get_secret_value() != "good":
+            raise ValueError("cannot log in")
+
+    cluster.members["a"].subscribe_entry("smtp.password", object, only_good)
+    cluster.secrets.values["vault:a#b"] = "bad"
+    assert cluster.hub is not None
+    with pytest.raises(Conflict, match="cannot log in"):
+        await cluster.hub.offer({}, reason="the secret changed")
+    await set_(cluster, fraud__deny_score=90)
+    await cluster.kill_hub()
+    await cluster.start_hub()
+    await asyncio.sleep(5)
+    await set_(cluster, fraud__deny_score=91)
+    await cluster.agree()
+    password = cluster.members["b"].settings.smtp.password
+    assert password is not None
+    assert password.get_secret_value() == "good"
