@@ -36,6 +36,9 @@ which it hides.
 """
 
 
+_TYPES = {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}
+
+
 def page() -> str:
     parts = [HEAD]
     section = None
@@ -107,9 +110,8 @@ def _name(annotation: Any) -> str:
         return f"list of {_name(arguments[0])}"
     if annotation is SecretStr:
         return "secret"
-    return {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}.get(
-        annotation.__name__, annotation.__name__.lower()
-    )
+    name = str(annotation.__name__)
+    return _TYPES.get(name, name.lower())
 
 
 def _escaped(text: str) -> str:

@@ -20,18 +20,24 @@ _PATIENCE = 6  # times the time after which a member is stale
 
 
 class Rollout:
-    def __init__(self, ledger: Ledger, *, clock: Callable[[], float], timing: Timing) -> None:
+    """`running` is what members are to run at first."""
+
+    def __init__(
+        self,
+        running: Snapshot,
+        *,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        timing: Timing,
+    ) -> None:
         self.timing = timing
         self._ledger = ledger
         self._clock = clock
-        self._running: Snapshot | None = None
+        self._running = running
         self._trial: Snapshot | None = None
         self._canaries: frozenset[str] = frozenset()
         self._asking: Snapshot | None = None
         self._asked: frozenset[str] = frozenset()
-
-    def start(self, snapshot: Snapshot) -> None:
-        self._running = snapshot
 
     async def answer(self, report: Report) -> Order:
         """To a member: what it has to do, at once or when there is something.
@@ -62,7 +68,7 @@ class Rollout:
             if not voted:
                 return Order("prepare", asking.version, asking, self.timing.hold_s)
         target = self.target(member.name)
-        if target is None or member.running == target.version:
+        if member.running == target.version:
             return None
         if member.failed is not None and member.failed.version == target.version:
             waited_s = self._clock() - member.failed_at
@@ -71,9 +77,11 @@ class Rollout:
         member.ordered = target.version
         return Order("apply", target.version, target, self.timing.hold_s)
 
-    def target(self, name: str) -> Snapshot | None:
+    def target(self, name: str) -> Snapshot:
         """What this member is to run."""
-        return self._trial if name in self._canaries else self._running
+        if self._trial is not None and name in self._canaries:
+            return self._trial
+        return self._running
 
     def live(self) -> list[Membership]:
         return self._ledger.live(stale_after_s=self.timing.stale_after_s)

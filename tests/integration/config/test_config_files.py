@@ -108,10 +108,18 @@ async def test_half_a_file_and_a_bad_one_keep_the_last_good(
     assert health.last_error is None
 
 
-async def test_a_folder_that_is_made_again(folder: Path, follower: Follower) -> None:
-    folder.rename(folder.with_name("aside"))
-    await follower.until(lambda: follower.source.health.last_error is not None)
+def move(folder: Path, name: str) -> None:
+    folder.rename(folder.with_name(name))
+
+
+def make(folder: Path) -> None:
     folder.mkdir()
+
+
+async def test_a_folder_that_is_made_again(folder: Path, follower: Follower) -> None:
+    move(folder, "aside")
+    await follower.until(lambda: follower.source.health.last_error is not None)
+    make(folder)
     (folder / "development.yaml").write_text("")
     (folder / "base.yaml").write_text("orders: {max_lines: 4}\n")
     assert await follower.next() == {"orders.max_lines": 4}

@@ -179,7 +179,7 @@ class Cluster:
         while clock() < deadline:
             versions = {member.version for member in self.members.values()}
             hub = self.hub
-            if hub is not None and not self._down.is_set() and hub._accepted is not None:
+            if hub is not None and not self._down.is_set() and hub._rounds is not None:
                 accepted = hub.accepted()
                 if versions <= {accepted.version}:
                     for member in self.members.values():

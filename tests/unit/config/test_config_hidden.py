@@ -81,7 +81,7 @@ async def _live(outputs: list[str]) -> None:
     outputs += [
         repr(await cluster.entries()),
         msgspec.json.encode(await cluster.entries()).decode(),
-        *map(repr, (hub, found, hub.snapshot(), member, report, member.settings, found.found)),
+        *map(repr, (hub, found, member, report, member.settings, found.found)),
         repr(await hub.exchange(report_of(member))),
         str(member.settings),
         member.settings.model_dump_json(),
