@@ -132,7 +132,12 @@ async def _committed(pool: Pool, count: int, *, since: float) -> float:
 async def _timed(pool: Pool, count: int, environ: dict[str, str], *how: str) -> float:
     """The clock starts when the shard is up and has its first partition."""
     await pool.execute(_RESET)
-    process = subprocess.Popen([sys.executable, "-m", "bench.stream", *how], env=environ)  # noqa: S603, ASYNC220
+    process = subprocess.Popen(  # noqa: S603, ASYNC220
+        [sys.executable, "-m", "bench.stream", *how],
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         owned = "SELECT count(*) FROM stream.partitions WHERE owner IS NOT NULL"
         while not await pool.fetchval(owned):
@@ -154,8 +159,11 @@ async def measure(count: int, state_dir: Path) -> list[dict[str, Any]]:
             await create_topics(settings.kafka)
             await _produce(settings, transactions(count))
             bare_s = await _bare_loop(settings, count)
-            plain_s = await _timed(pool, count, environ, "shard", "plain")
-            ray_s = await _timed(pool, count, environ, "shard", "ray")
+            # The best of two, as what disturbs a round only ever slows it.
+            plain_s, ray_s = 1e9, 1e9
+            for _ in range(2):
+                plain_s = min(plain_s, await _timed(pool, count, environ, "shard", "plain"))
+                ray_s = min(ray_s, await _timed(pool, count, environ, "shard", "ray"))
     rate = {"bare": count / bare_s, "plain": count / plain_s, "ray": count / ray_s}
     return [
         _row("bare: consume and decode only", rate["bare"], "", 1.0),

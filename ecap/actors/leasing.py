@@ -141,6 +141,8 @@ class LeasedLimiter:
                     (key, held.rate, held.burst, _ahead(held, len(held.waiters)))
                     for key, held in wanted.items()
                 ]
+                for held in wanted.values():
+                    held.used = 0
                 try:
                     grants = await self._lease(requests)
                 except Exception as exc:  # noqa: BLE001  no request may hang on the ledger's trouble
@@ -149,21 +151,28 @@ class LeasedLimiter:
                     self._unreachable.inc()
                     self._away_until_s = self._clock() + _AWAY_S
                     grants = []
-                self._receive(list(wanted.values()), grants)
+                self._receive(list(wanted.values()), requests, grants)
+                # Who was woken runs first: who finds nothing is counted in the next request.
+                await asyncio.sleep(0)
         finally:
             self._flushing = None
 
-    def _receive(self, asked: Sequence[_Held], grants: Sequence[Grant]) -> None:
+    def _receive(
+        self, asked: Sequence[_Held], requests: Sequence[Request], grants: Sequence[Grant]
+    ) -> None:
+        """`grants` is empty when the ledger did not answer."""
         now_s = self._clock()
-        for held, (granted, retry_after_s) in zip(asked, grants, strict=False):
+        for held, (*_, wanted), (granted, retry_after_s) in zip(
+            asked, requests, grants, strict=False
+        ):
             left = held.tokens if now_s < held.expires_s else 0
             held.tokens = left + granted
-            held.used = 0
             if granted:
                 held.expires_s = now_s + self._lease_s
             short = len(held.waiters) - held.tokens
-            if short > 0:
-                # Who finds nothing is refused; waiting for refills would hide the limit.
+            if granted < wanted and short > 0:
+                # The bucket is empty. Who finds nothing is refused: waiting for refills would
+                # hide the limit. Who came while the ledger was asked is not meant: ask again.
                 held.denied_until_s = now_s + max(retry_after_s, short / held.rate)
         for held in asked:
             held.asked = False
@@ -190,7 +199,8 @@ class LeasedLimiter:
 
 
 def _ahead(held: _Held, waiting: int) -> int:
-    """Twice what was used since the last grant, within a tenth of the bucket: a token that
-    expires unused is lost to everybody, and small buckets must not be emptied by one."""
+    """For who waits, and twice what was used since the ledger was last asked, within a tenth
+    of the bucket: a token that expires unused is lost to everybody, and small buckets must
+    not be emptied by one."""
     most = max(1, math.floor(held.burst / 10))
-    return max(waiting, 1, min(2 * held.used, most))
+    return max(1, waiting + min(2 * held.used, most))

@@ -21,6 +21,8 @@ COMMANDS = {
     "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
     "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
     "openapi": ("ecap.cli.openapi", "The OpenAPI document of all services."),
+    "manifest": ("ecap.cli.manifest", "What Ray Serve deploys on a cluster, from `configs/`."),
+    "exporter": ("ecap.cli.exporter", "Serve the metrics of a cluster's pod."),
     "migrate": ("ecap.cli.migrate", "Bring the database to the newest schema."),
 }
 

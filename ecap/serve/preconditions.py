@@ -20,8 +20,8 @@ _TAG = re.compile(r'^(?:W/)?"(\d{1,18})(?:-\w+)?"$')
 def required_version(call: Call[Any]) -> int:
     """The version the caller saw. Raises PreconditionRequired without one, and
     PreconditionFailed for a tag that was never given out here."""
-    given = (call.header("if-match") or "*").strip()
-    if given == "*":
+    given = (call.header("if-match") or "").strip()
+    if given in ("", "*"):
         raise PreconditionRequired("send the resource's ETag as If-Match", header="If-Match")
     match = _TAG.match(given)
     if match is None:

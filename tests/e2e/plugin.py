@@ -68,13 +68,23 @@ async def shelf(system: Any) -> Any:
         return await catalog.shelf(found, currency=system.settings.orders.currency)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that need the whole come last, so that it disturbs nobody else."""
+    items.sort(key=_needs_the_system)
+
+
+def _needs_the_system(item: pytest.Item) -> bool:
+    return "system" in getattr(item, "fixturenames", ())
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     found = item.config.stash.get(_system, None)
-    if report.failed and found is not None and "system" in getattr(item, "fixturenames", ()):
+    if report.failed and found is not None and _needs_the_system(item):
         (found.folder / "keep").touch()
         report.sections.append((f"ecap up in {found.folder}", found.story()))
     return report

@@ -37,8 +37,12 @@ _WORKER = re.compile(r"ray::(?P<title>[\w:-]+)")
 _SUPERVISOR = "_SupervisorHost"
 # What Ray writes about itself; it complains of much that is well.
 _RAYS_OWN = re.compile(r"gcs_|raylet|python-core|dashboard|runtime_env|event|agent|driver")
-# Time must not decide a test: on a busy machine a shard may need longer than a shopper likes.
-_PATIENCE = {"ECAP__ORDERS__DECISION_TIMEOUT_S": "4"}
+_PATIENCE = {
+    # Time must not decide a test: a busy machine's shard is slower than a shopper likes.
+    "ECAP__ORDERS__DECISION_TIMEOUT_S": "4",
+    # What a killed worker was about to send is sent after this long.
+    "ECAP__NOTIFICATIONS__CLAIM_S": "8",
+}
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,16 @@ class System:
             if match:
                 yield process.pid, match["title"]
 
+    async def _report(self) -> dict[str, Any]:
+        found = await control.ask(RayNode.folder_of(self.state) / "control")
+        return dict(found or {"services": [], "actors": {}})
+
+    async def services(self) -> list[dict[str, Any]]:
+        return list((await self._report())["services"])
+
     async def actors(self) -> dict[str, Any]:
         """What the supervisor says of each; nothing while it cannot be asked."""
-        answer = await control.ask(RayNode.folder_of(self.state) / "control")
-        return dict(answer["actors"]) if answer else {}
+        return dict((await self._report())["actors"])
 
     async def actor(self, name: str) -> int | None:
         """The process of a running actor."""
@@ -134,6 +144,16 @@ class System:
             except httpx.TransportError as exc:
                 return 0, {"detail": repr(exc)}
         return answer.status_code, answer.json()
+
+    async def metrics(self) -> str:
+        token = self.settings.http.metrics_token
+        assert token is not None
+        headers = {"authorization": f"Bearer {token.get_secret_value()}"}
+        async with httpx.AsyncClient(base_url=self.url, timeout=60.0) as client:
+            answer = await client.get("/metrics", headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/plain")
+        return answer.text
 
     async def well(self) -> None:
         """Waits until all is."""

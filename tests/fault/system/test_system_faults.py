@@ -36,6 +36,10 @@ async def test_a_replica_of_orders_is_killed(system: System, loading: Loading) -
             system.kill(pid)
         await until(lambda: system.replicas("orders") - before, what="another replica")
         await load.more(15)
+    await system.metrics()
+    samples = system.state.run / "metrics"
+    assert list(samples.glob("gauge_live*"))
+    assert not [pid for pid in before if list(samples.glob(f"gauge_live*_{pid}.db"))]
 
 
 @pytest.mark.parametrize("name", ["relay", "streams-0"])
@@ -87,6 +91,7 @@ async def test_the_ledger_of_limits_and_the_supervisor_are_killed(
         before = await system.pids()
         (supervisor,) = system.supervisor()
         system.kill(supervisor)
+        assert len(await system.services()) == 8
         system.kill(before["actor limits"])
         await load.more(10)
         await another(system, "limits", than=before["actor limits"])

@@ -153,3 +153,73 @@ async def test_tokens_not_used_in_time_are_lost() -> None:
     time.now_s += 3.0
     assert replica.try_take("k", rate_per_s=0.001, burst=100) is None
     await replica.aclose()
+
+
+class SlowWire(Wire):
+    """Holds the first call until told, so that others come meanwhile."""
+
+    def __init__(self, ledger: LimitLedger) -> None:
+        super().__init__(ledger)
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def __call__(self, requests: Sequence[Request]) -> Sequence[Grant]:
+        self.asked.set()
+        await self.go.wait()
+        return await super().__call__(requests)
+
+
+async def test_who_comes_while_the_ledger_is_asked_is_not_refused() -> None:
+    time = Time()
+    wire = SlowWire(LimitLedger(clock=time))
+    limit = limiter(wire, time)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(limit.take("k", rate_per_s=10, burst=100))
+        await wire.asked.wait()
+        late = [group.create_task(limit.take("k", rate_per_s=10, burst=100)) for _ in range(5)]
+        await asyncio.sleep(0)
+        wire.go.set()
+    assert first.result().allowed
+    assert all(one.result().allowed for one in late)
+
+
+async def test_an_empty_bucket_refuses_at_once() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    limit = limiter(wire, time)
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(limit.take("k", rate_per_s=10, burst=4)) for _ in range(10)]
+    verdicts = [one.result() for one in asked]
+    assert [v.allowed for v in verdicts].count(True) == 4
+    assert all(v.retry_after_s > 0 for v in verdicts if not v.allowed)
+    calls = wire.calls
+    assert limit.try_take("k", rate_per_s=10, burst=4) is not None
+    assert wire.calls == calls
+
+
+class LongWire(Wire):
+    async def __call__(self, requests: Sequence[Request]) -> Sequence[Grant]:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return await super().__call__(requests)
+
+
+async def test_many_at_once_soon_decide_without_waiting() -> None:
+    time = Time()
+    wire = LongWire(LimitLedger(clock=time))
+    limit = limiter(wire, time)
+    waited = 0
+
+    async def client() -> None:
+        nonlocal waited
+        for _ in range(100):
+            verdict = limit.try_take("k", rate_per_s=1e6, burst=1e6)
+            if verdict is None:
+                waited += 1
+                verdict = await limit.take("k", rate_per_s=1e6, burst=1e6)
+            assert verdict.allowed
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(client() for _ in range(16)))
+    assert waited < 200
+    assert wire.calls < 30

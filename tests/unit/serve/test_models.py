@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ecap.errors import Invalid, PreconditionFailed
+from ecap.errors import Invalid, PreconditionFailed, PreconditionRequired
 from ecap.mesh import ANONYMOUS
 from ecap.serve.answers import accepts_gzip
 from ecap.serve.cursors import decode_moment, encode_moment
@@ -110,10 +110,16 @@ def test_a_version(tag: bytes, version: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", [None, b"", b"*", b"3", b'"x"', b'"3-"', b'"-1"', b'"3", "4"', b'"' + b"9" * 19 + b'"']
+    "tag", [b"3", b'"x"', b'"3-"', b'"-1"', b'"3", "4"', b'"' + b"9" * 19 + b'"']
 )
-def test_no_version(tag: bytes | None) -> None:
+def test_no_version_of_ours(tag: bytes) -> None:
     with pytest.raises(PreconditionFailed):
+        required_version(call(tag))
+
+
+@pytest.mark.parametrize("tag", [None, b"", b" ", b"*"])
+def test_no_version(tag: bytes | None) -> None:
+    with pytest.raises(PreconditionRequired):
         required_version(call(tag))
 
 

@@ -1,0 +1,48 @@
+"""The Serve application without a route that keeps a cluster's actors running."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+from ray import serve
+
+from ecap import logs
+from ecap.actors import remote
+from ecap.clients.postgres import open_pool
+from ecap.config import load
+from ecap.config.layers import PREFIX
+from ecap.serve.keeper.keeping import Keeper
+
+
+class KeeperReplica:
+    async def __init__(self) -> None:  # type: ignore[misc]
+        settings = load()
+        logs.setup(service="keeper", level=settings.log.level, style=settings.log.style)
+        # Addresses and references arrive with the application; the node does not know them.
+        environ = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+        self._stack = AsyncExitStack()
+        pool = await self._stack.enter_async_context(open_pool(settings.postgres, service="keeper"))
+
+        async def start() -> None:
+            await remote.ensure_supervisor(environ)
+
+        keeper = Keeper(pool, start=start, stop=remote.stop_all)
+        self._task = asyncio.create_task(keeper.run(), name="keeper")
+
+    async def check_health(self) -> None:
+        """Serve replaces the replica when this raises."""
+        if self._task.done():
+            self._task.result()
+
+    async def __del__(self) -> None:
+        # Serve awaits it. The lock goes with the pool; the actors stay for the next keeper.
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self._stack.aclose()
+
+
+app = serve.deployment(
+    KeeperReplica, name="keeper", num_replicas=1, ray_actor_options={"num_cpus": 0.01}
+).bind()  # type: ignore[attr-defined]
