@@ -124,7 +124,7 @@ async def test_every_source_reaches_every_member(
         assert {m.settings.orders.max_lines for m in members} == {21}
         file.write_text("orders: {max_lines: 22}\n")
         await until(lambda: all(m.settings.orders.max_lines == 22 for m in members))
-        assert health.refused is None
+        await until(lambda: health.refused is None)
 
 
 def password(member: Member) -> str | None:
