@@ -105,6 +105,45 @@ notifications_sent = Counter(
     "ecap_notifications_total", "Delivery attempts", ["channel", "outcome"]
 )
 
+config_version = Gauge(
+    "ecap_config_version", "Configuration in use", ["member"], multiprocess_mode="livemostrecent"
+)
+config_silence_seconds = Gauge(
+    "ecap_config_silence_seconds",
+    "Since the hub was heard last",
+    ["member"],
+    multiprocess_mode="livemostrecent",
+)
+config_members = Gauge(
+    "ecap_config_members", "Members by state", ["state"], multiprocess_mode="livemostrecent"
+)
+config_rounds = Counter("ecap_config_rounds_total", "Changes by outcome", ["outcome"])
+config_publish_seconds = Histogram(
+    "ecap_config_publish_seconds",
+    "From the decision to the last acknowledgement",
+    buckets=_LATENCY_S,
+)
+config_source_up = Gauge(
+    "ecap_config_source_up",
+    "1 when the source can be read",
+    ["source"],
+    multiprocess_mode="livemostrecent",
+)
+config_source_changed = Gauge(
+    "ecap_config_source_changed_timestamp_seconds",
+    "Last change seen, Unix time",
+    ["source"],
+    multiprocess_mode="livemostrecent",
+)
+config_source_errors = Counter(
+    "ecap_config_source_errors_total", "Failed looks at a source", ["source"]
+)
+config_key_age_seconds = Gauge(
+    "ecap_config_key_age_seconds",
+    "Age of the key that encrypts",
+    multiprocess_mode="livemostrecent",
+)
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 

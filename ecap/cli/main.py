@@ -16,6 +16,8 @@ COMMANDS = {
     "status": ("ecap.cli.status", "What runs: servers, services and actors."),
     "demo": ("ecap.cli.demo", "Send shoppers over HTTP, then compare every stage to the cent."),
     "doctor": ("ecap.cli.doctor", "Look for what would go wrong, and say what to do."),
+    "config": ("ecap.cli.config", "See settings, where each comes from, and what changed."),
+    "secrets": ("ecap.cli.secrets", "Store and read secrets, and rotate the keys they rest under."),
     "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
     "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
     "openapi": ("ecap.cli.openapi", "The OpenAPI document of all services."),

@@ -66,13 +66,50 @@ def translated() -> Iterator[None]:
         raise Unavailable("postgres: no connection in time") from exc
 
 
-class Pool:
-    """A pool that opens lazily, so that a replica starts while PostgreSQL is away."""
+class _Opened:
+    """One asyncpg pool and how many are using it."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, service: str, settings: Postgres):
-        self._pool = pool
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, acquire_timeout_s: float) -> None:
+        self.pool = pool
+        self._acquire_timeout_s = acquire_timeout_s
+        self._users = 0
+        self._left = asyncio.Event()
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        # Counted while it waits too: asyncpg fails those who wait on a pool that closes.
+        self._users += 1
+        try:
+            async with self.pool.acquire(timeout=self._acquire_timeout_s) as conn:
+                yield conn
+        finally:
+            self._users -= 1
+            self._left.set()
+
+    async def unused(self) -> None:
+        while self._users:
+            self._left.clear()
+            await self._left.wait()
+
+
+class Pool:
+    """A pool that opens lazily, so that a replica starts while PostgreSQL is away.
+
+    `replace` changes user, password and size under load: who holds a connection
+    keeps it, the next one comes from the new pool.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        *,
+        service: str,
+        settings: Postgres,
+        role: str | None = None,
+    ) -> None:
+        self._opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)
         self._service = service
-        self._acquire_timeout_s = settings.acquire_timeout_s
+        self._role = role
         self._wait = metrics.pg_pool_wait_seconds.labels(service)
         self._size = metrics.pg_pool_size.labels(service)
 
@@ -80,11 +117,39 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         """Raises Unavailable when none can be had in time."""
         started = time.perf_counter()
+        opened = self._opened
         with translated():
-            async with self._pool.acquire(timeout=self._acquire_timeout_s) as conn:
+            async with opened.acquire() as conn:
                 self._wait.observe(time.perf_counter() - started)
-                self._size.set(self._pool.get_size())
+                self._size.set(opened.pool.get_size())
                 yield conn
+
+    async def replace(self, settings: Postgres, *, drain_s: float) -> None:
+        """Returns when nobody uses the old connections, or cuts them after `drain_s`.
+
+        Raises Misconfigured or Unavailable, and changes nothing, when no connection
+        can be had with `settings`.
+        """
+        pool = await _prepare(settings, service=self._service, role=self._role)
+        opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)
+        try:
+            with translated():
+                async with opened.acquire() as conn:
+                    await conn.fetchval("SELECT 1")
+        except BaseException:  # whatever it is: nobody will close this pool later
+            pool.terminate()
+            raise
+        before, self._opened = self._opened, opened
+        try:
+            async with asyncio.timeout(drain_s):
+                await before.unused()
+        except TimeoutError:
+            before.pool.terminate()
+        else:
+            await _close(before.pool)
+
+    async def close(self) -> None:
+        await _close(self._opened.pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -115,12 +180,39 @@ class Pool:
 
 
 @asynccontextmanager
-async def open_pool(settings: Postgres, *, service: str) -> AsyncIterator[Pool]:
-    """Raises Misconfigured when host or password is missing; connects on first use."""
+async def open_pool(
+    settings: Postgres, *, service: str, role: str | None = None
+) -> AsyncIterator[Pool]:
+    """Raises Misconfigured when host or password is missing; connects on first use.
+
+    `role` is acted as after the log-in: leased users own nothing themselves.
+    """
+    pool = Pool(
+        await _prepare(settings, service=service, role=role),
+        service=service,
+        settings=settings,
+        role=role,
+    )
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def _prepare(
+    settings: Postgres, *, service: str, role: str | None
+) -> asyncpg.Pool[asyncpg.Record]:
+    """Opens nothing yet."""
     if settings.host is None:
         raise Misconfigured("postgres.host is not set")
     if settings.password is None:
         raise Misconfigured("postgres.password is not set")
+    server_settings = {
+        "application_name": f"ecap-{service}",
+        "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
+    }
+    if role is not None:
+        server_settings["role"] = role
     pool = asyncpg.create_pool(
         host=settings.host,
         port=settings.port,
@@ -132,16 +224,10 @@ async def open_pool(settings: Postgres, *, service: str) -> AsyncIterator[Pool]:
         max_size=settings.pool_max_size,
         max_inactive_connection_lifetime=settings.connection_max_age_s,
         timeout=settings.acquire_timeout_s,
-        server_settings={
-            "application_name": f"ecap-{service}",
-            "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
-        },
+        server_settings=server_settings,
     )
-    await pool  # min_size 0: prepares the pool, opens nothing
-    try:
-        yield Pool(pool, service=service, settings=settings)
-    finally:
-        await _close(pool)
+    await pool  # min_size 0
+    return pool
 
 
 async def _close(pool: asyncpg.Pool[asyncpg.Record]) -> None:

@@ -1,106 +1,86 @@
-"""Raw layers, lowest first: base.yaml < <environment>.yaml < environment variables."""
+"""Layers of settings, and which of them decides each key.
+
+Precedence, low to high, is the order of `SOURCES`. A layer is flat: dotted key to
+the value given there and the place it was given at.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-import yaml
+from ecap.config import keys
 
-from ecap.errors import Misconfigured
-
-PREFIX = "ECAP__"
-_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A repeated key would silently win; refuse it instead."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+Source = Literal[
+    "defaults", "base", "environment-file", "kubernetes", "vault", "environment", "override"
+]
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 
-def read_file(path: Path) -> dict[str, Any]:
-    try:
-        # _UniqueKeys is a SafeLoader: no object construction from tags.
-        loaded = yaml.load(path.read_text(), Loader=_UniqueKeys)  # noqa: S506
-    except OSError as exc:
-        raise Misconfigured(f"cannot read {path}: {exc.strerror}") from exc
-    except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 1 if exc.problem_mark else "?"
-        raise Misconfigured(f"{path}, line {line}: {exc.problem}") from exc
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise Misconfigured(f"{path}: the top level has to be a mapping")
-    return loaded
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One value of one key, as its source wrote it."""
+
+    value: Any = field(repr=False)  # may be a secret
+    place: str
+    expands: bool = False
+    """`${NAME}` is read in it: files and ConfigMaps."""
+    final: bool = False
+    """Comes out of a secret store, so it is never read as a reference."""
+    version: str | None = None
+    """What the source calls this state of the value."""
 
 
-def from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    """`ECAP__ORDERS__CURRENCY=EUR` becomes `{"orders": {"currency": "EUR"}}`.
+@dataclass(frozen=True, slots=True)
+class Layer:
+    source: Source
+    values: Mapping[str, Given]
 
-    Values are read as YAML scalars or flow collections, so `[a, b]` is a list.
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The value that counts for a key, and those it hides, nearest first."""
+
+    source: Source
+    given: Given
+    hides: tuple[tuple[Source, Given], ...] = ()
+
+
+def resolve(layers: Mapping[Source, Layer]) -> dict[str, Found]:
+    """Per key the highest layer that gives it.
+
+    A value hides all that lower layers say about the branch of the same name, and a
+    branch hides a lower value: `a: 1` over `a: {b: 2}` leaves `a: 1`.
     """
-    tree: dict[str, Any] = {}
-    for name in sorted(environ):
-        if not name.startswith(PREFIX):
+    stacks: dict[str, list[tuple[Source, Given]]] = {}
+    values: set[str] = set()
+    branches: set[str] = set()
+    for source in reversed(SOURCES):
+        layer = layers.get(source)
+        if layer is None:
             continue
-        *parents, leaf = name[len(PREFIX) :].lower().split("__")
-        node = tree
-        for part in parents:
-            node = node.setdefault(part, {})
-            if not isinstance(node, dict):
-                raise Misconfigured(f"{name}: {part} is set as a value and as a section")
-        node[leaf] = _scalar(name, environ[name])
-    return tree
+        fresh_values: set[str] = set()
+        for key, given in layer.values.items():
+            fresh_values.add(key)
+            if key not in branches and values.isdisjoint(keys.ancestors(key)):
+                stacks.setdefault(key, []).append((source, given))
+        values |= fresh_values
+        for key in fresh_values:
+            branches.update(keys.ancestors(key))
+    return {key: Found(stack[0][0], stack[0][1], tuple(stack[1:])) for key, stack in stacks.items()}
 
 
-def _scalar(name: str, text: str) -> Any:
-    if text[:1] not in "[{":
-        return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise Misconfigured(f"{name}: not a valid list or mapping") from exc
-
-
-def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(low)
-    for key, value in high.items():
-        below = merged.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            merged[key] = merge(below, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def expand(value: Any, environ: Mapping[str, str], *, key: str = "") -> Any:
-    """Replace `${NAME}` and `${NAME:default}` in every string."""
-    if isinstance(value, Mapping):
-        return {
-            k: expand(v, environ, key=f"{key}.{k}" if key else str(k)) for k, v in value.items()
+def combined(*layers: Layer) -> Layer:
+    """Several layers of one source as one; a later one hides what an earlier one says."""
+    (source,) = {layer.source for layer in layers}
+    values: dict[str, Given] = {}
+    for layer in layers:
+        branches = {branch for key in layer.values for branch in keys.ancestors(key)}
+        values = {
+            key: given
+            for key, given in values.items()
+            if key not in branches and layer.values.keys().isdisjoint(keys.ancestors(key))
         }
-    if isinstance(value, list):
-        return [expand(v, environ, key=f"{key}[{i}]") for i, v in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def replace(match: re.Match[str]) -> str:
-        name, default = match.group(1), match.group(2)
-        found = environ.get(name, default)
-        if found is None:
-            raise Misconfigured(f"{key}: the environment variable {name} is not set")
-        return found
-
-    return _PLACEHOLDER.sub(replace, value)
+        values.update(layer.values)
+    return Layer(source, values)

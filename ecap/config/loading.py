@@ -1,21 +1,34 @@
-"""From layers to one frozen `Settings`, or a `Misconfigured` that names the key."""
+"""The settings a process starts with: files, Vault and environment variables, read once.
+
+What lives in Kubernetes, and operators' overrides, arrive with the first snapshot
+of the hub.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 import ecap
-from ecap.config import layers, references, vault
-from ecap.config.settings import Settings, Vault
+from ecap.config import (
+    assembly,
+    environment,
+    keyring_stores,
+    references,
+    schema,
+    validation,
+    vault,
+    yaml_layer,
+)
+from ecap.config.assembly import Draft
+from ecap.config.control import Keyring as KeyringSection
+from ecap.config.control import Vault
+from ecap.config.keyring import Keyring
+from ecap.config.layers import Given, Layer, Source
+from ecap.config.references import Reference
+from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
-
-M = TypeVar("M", bound=BaseModel)
 
 
 def config_dir(environ: Mapping[str, str]) -> Path:
@@ -23,15 +36,30 @@ def config_dir(environ: Mapping[str, str]) -> Path:
     return Path(named) if named else Path(ecap.__file__).parent.parent / "configs"
 
 
-def raw(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The merged layers, placeholders expanded, secret references still unread."""
-    environment = environ.get("ECAP_ENVIRONMENT") or environ.get("ECAP__ENVIRONMENT", "development")
+def environment_name(environ: Mapping[str, str]) -> str:
+    return environ.get("ECAP_ENVIRONMENT") or environ.get("ECAP__ENVIRONMENT", "development")
+
+
+def files(environ: Mapping[str, str]) -> dict[Source, Layer]:
+    """base.yaml and <environment>.yaml. Raises Misconfigured with file and line."""
     folder = config_dir(environ)
-    tree = layers.read_file(folder / "base.yaml")
-    tree = layers.merge(tree, layers.read_file(folder / f"{environment}.yaml"))
-    tree = layers.merge({**tree, "environment": environment}, layers.from_environ(environ))
-    expanded: dict[str, Any] = layers.expand(tree, environ)
-    return expanded
+    name = environment_name(environ)
+    base = yaml_layer.read(folder / "base.yaml", "base")
+    chosen = yaml_layer.read(folder / f"{name}.yaml", "environment-file")
+    named = Given(name, "ECAP_ENVIRONMENT")
+    return {
+        "base": base,
+        "environment-file": Layer("environment-file", {**chosen.values, "environment": named}),
+    }
+
+
+def layers(environ: Mapping[str, str]) -> dict[Source, Layer]:
+    """What needs no other system."""
+    return {
+        "defaults": schema.defaults(),
+        **files(environ),
+        "environment": environment.read(environ),
+    }
 
 
 def load(environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> Settings:
@@ -40,38 +68,65 @@ def load(environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> S
     `secrets=False` leaves references unread, for a process that only needs
     addresses. Raises Misconfigured, or Unavailable when Vault cannot be reached.
     """
-    tree = raw(os.environ if environ is None else environ)
-    if secrets:
-        store = None
-        if references.uses_vault(tree) and tree.get("vault", {}).get("address"):
-            store = vault.log_in(_validated(Vault, tree["vault"], "vault"))
-        tree = references.resolve(tree, store=store)
-    return _validated(Settings, tree, "")
+    environ = os.environ if environ is None else environ
+    given = layers(environ)
+    plain = assembly.draft(given, environ)
+    if not secrets:
+        return plain.unread()
+    reader = Reader(plain, environ)
+    store_layer = reader.vault_layer()
+    if store_layer is None:
+        return plain.settings(reader.read)
+    return assembly.draft({**given, "vault": store_layer}, environ).settings(reader.read)
 
 
-def _validated(model: type[M], tree: Any, key: str) -> M:
-    try:
-        return model.model_validate(tree)
-    except ValidationError as exc:
-        lines = [_explain(model, key, error) for error in exc.errors(include_input=False)]
-        raise Misconfigured("; ".join(lines)) from None  # the cause would print secret inputs
+class Reader:
+    """Reads references while a process starts; opens a store only when one needs it."""
 
+    def __init__(self, plain: Draft, environ: Mapping[str, str]) -> None:
+        self._plain = plain
+        self._environ = environ
+        self._places = plain.references()
+        self._store: vault.VaultSecrets | None = None
+        self._keyring: Keyring | None = None
 
-def _explain(model: type[BaseModel], key: str, error: Any) -> str:
-    path = ".".join([key, *map(str, error["loc"])] if key else map(str, error["loc"]))
-    if error["type"] != "extra_forbidden":
-        return f"{path}: {error['msg']}"
-    known = _names_at(model, error["loc"][:-1])
-    near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-    return f"{path}: no such setting" + (f"; did you mean {near[0]!r}?" if near else "")
+    def read(self, reference: Reference) -> str:
+        where = self._places.get(reference, reference.name)
+        if reference.scheme == "file":
+            return references.read_file(reference, where=where)
+        if reference.scheme == "vault":
+            return vault.item(self._vault(where), reference, where=where)
+        if reference.scheme == "enc":
+            return self.keyring(where).open_text(reference.target, where=where)
+        raise Misconfigured(
+            f"{where}: {reference.name} is read by the hub through the Kubernetes API;"
+            " mount the Secret and write file:/path for what a process needs to start"
+        )
 
+    def vault_layer(self) -> Layer | None:
+        section = self._vault_section()
+        if section.address is None or section.config_path is None:
+            return None
+        return vault.layer(self._vault("vault.config_path"), section.config_path)
 
-def _names_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    for part in path:
-        field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type):
-            return []
-        if not issubclass(field.annotation, BaseModel):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
+    def _vault_section(self) -> Vault:
+        return validation.section(Vault, "vault", self._plain.values, self._plain.found)
+
+    def _vault(self, where: str) -> vault.VaultSecrets:
+        if self._store is None:
+            section = self._vault_section()
+            if section.address is None:
+                raise Misconfigured(f"{where} refers to Vault, but vault.address is not set")
+            self._store = vault.log_in(section)
+        return self._store
+
+    def keyring(self, where: str = "keyring.source") -> Keyring:
+        """Raises Misconfigured or NotFound when there is none."""
+        if self._keyring is None:
+            section = validation.section(
+                KeyringSection, "keyring", self._plain.values, self._plain.found
+            )
+            secrets = self._vault(where) if keyring_stores.needs_vault(section) else None
+            store = keyring_stores.store(section, self._environ, secrets=secrets)
+            self._keyring = store.load().ring
+        return self._keyring

@@ -1,60 +1,89 @@
-"""Secret references in configuration values: `vault:path#key` and `file:/path`."""
+"""Secret references in values: `vault:path#key`, `k8s:name/key`, `enc:token`, `file:/path`.
+
+What a reference stands for is final: it is never read as a reference again, so
+whoever may write a secret cannot make it point elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ecap.errors import Misconfigured
 
+_SCHEME = re.compile(r"(vault|k8s|enc|file):")
+_REMEDY = {
+    "vault": "write it as vault:path#key",
+    "k8s": "write it as k8s:name/key",
+    "enc": "write it as enc:TOKEN, made by `ecap secrets put`",
+    "file": "write it as file:/path",
+}
 
-class SecretStore(Protocol):
-    def read(self, path: str) -> Mapping[str, str]:
-        """Every key of the secret at `path`. Raises Misconfigured or Unavailable."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    scheme: str
+    target: str = field(repr=False)
+    """Path, name or token."""
+    item: str = ""
+
+    @property
+    def name(self) -> str:
+        """For messages: says where to look, never a secret or a token."""
+        if self.scheme == "vault":
+            return f"vault:{self.target}#{self.item}"
+        if self.scheme == "k8s":
+            return f"k8s:{self.target}/{self.item}"
+        return "enc:..." if self.scheme == "enc" else f"file:{self.target}"
 
 
-def uses_vault(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(uses_vault(v) for v in value.values())
+Read = Callable[[Reference], str]
+"""Reads one reference. Raises Misconfigured (not there) or Unavailable (store away)."""
+
+
+def is_reference(value: Any) -> bool:
+    return isinstance(value, str) and _SCHEME.match(value) is not None
+
+
+def parse(text: str, *, where: str) -> Reference:
+    """Raises Misconfigured naming `where`."""
+    scheme, _, rest = text.partition(":")
+    if scheme in ("enc", "file") and rest:
+        return Reference(scheme, rest)
+    target, mark, item = rest.rpartition("#" if scheme == "vault" else "/")
+    if not (target and mark and item):
+        raise Misconfigured(f"{where}: {_REMEDY[scheme]}")
+    return Reference(scheme, target, item)
+
+
+def collect(value: Any, *, where: str) -> Iterator[Reference]:
     if isinstance(value, list | tuple):
-        return any(uses_vault(v) for v in value)
-    return isinstance(value, str) and value.startswith("vault:")
+        for item in value:
+            yield from collect(item, where=where)
+    elif is_reference(value):
+        yield parse(value, where=where)
 
 
-def resolve(value: Any, *, store: SecretStore | None, key: str = "") -> Any:
-    """Replace every reference below `value`. Raises Misconfigured naming the key."""
-    if isinstance(value, Mapping):
-        return {
-            k: resolve(v, store=store, key=f"{key}.{k}" if key else str(k))
-            for k, v in value.items()
-        }
+def substitute(value: Any, read: Mapping[Reference, str] | Read, *, where: str) -> Any:
     if isinstance(value, list | tuple):
-        return [resolve(v, store=store, key=f"{key}[{i}]") for i, v in enumerate(value)]
-    if not isinstance(value, str):
+        return [substitute(item, read, where=where) for item in value]
+    if not is_reference(value):
         return value
-    if value.startswith("file:"):
-        return _from_file(Path(value.removeprefix("file:")), key)
-    if value.startswith("vault:"):
-        return _from_vault(value.removeprefix("vault:"), store, key)
-    return value
+    reference = parse(value, where=where)
+    return read[reference] if isinstance(read, Mapping) else read(reference)
 
 
-def _from_file(path: Path, key: str) -> str:
+def read_file(reference: Reference, *, where: str) -> str:
+    path = Path(reference.target)
     try:
         return path.read_text().strip()
     except OSError as exc:
-        raise Misconfigured(f"{key}: cannot read the secret file {path}: {exc.strerror}") from exc
-
-
-def _from_vault(reference: str, store: SecretStore | None, key: str) -> str:
-    path, mark, name = reference.partition("#")
-    if not (path and mark and name):
-        raise Misconfigured(f"{key}: write the reference as vault:path#key")
-    if store is None:
-        raise Misconfigured(f"{key} refers to Vault, but vault.address is not set")
-    found = store.read(path).get(name)
-    if found is None:
-        raise Misconfigured(f"{key}: Vault has no key {name!r} at {path!r}")
-    return found
+        raise Misconfigured(
+            f"{where}: cannot read the secret file {path}: {exc.strerror};"
+            " create it with mode 0600 or name another"
+        ) from exc
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{where}: the secret file {path} is not UTF-8 text") from None

@@ -1,68 +1,294 @@
-"""Secrets from a Vault-API server (HashiCorp Vault or OpenBao): AppRole, KV version 2."""
+"""A Vault-API server (HashiCorp Vault or OpenBao): log in, KV, transit, database leases.
+
+The only module that imports hvac. Its calls block; the hub makes them in threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import hvac
 import requests
-from hvac.exceptions import InvalidPath, VaultError
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, VaultError
 
-from ecap.config.settings import Vault
-from ecap.errors import Misconfigured, Unavailable
+from ecap.config.control import Vault
+from ecap.config.layers import Given, Layer
+from ecap.config.references import Reference
+from ecap.errors import Conflict, Misconfigured, Unauthenticated, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    values: Mapping[str, str] = field(repr=False)
+    version: int
+    """0 in KV version 1, which counts none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    duration_s: float
+    """0: it does not end."""
+    renewable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUser:
+    username: str
+    password: str = field(repr=False)
+    lease_id: str = field(repr=False)
+    duration_s: float = 0
 
 
 class VaultSecrets:
-    """Reads each path once; a process that needs newer values makes a new one."""
+    """`read` keeps what it read; `secret` always asks."""
 
-    def __init__(self, client: hvac.Client, *, mount: str) -> None:
+    def __init__(
+        self, client: hvac.Client, *, mount: str, kv_version: int = 2, lease: Lease | None = None
+    ) -> None:
         self._client = client
         self._mount = mount
+        self._kv_version = kv_version
         self._read: dict[str, Mapping[str, str]] = {}
+        self.lease = lease or Lease(0, renewable=False)
 
     def read(self, path: str) -> Mapping[str, str]:
+        """Every key of the secret. Raises Misconfigured when there is none."""
         if path not in self._read:
-            try:
-                answer = self._client.secrets.kv.v2.read_secret_version(
-                    path=path, mount_point=self._mount, raise_on_deleted_version=True
-                )
-            except InvalidPath as exc:
-                raise Misconfigured(f"Vault has no secret at {self._mount}/{path}") from exc
-            except (VaultError, requests.RequestException) as exc:
-                raise Unavailable(f"Vault: cannot read {self._mount}/{path}") from exc
-            self._read[path] = answer["data"]["data"]
+            found = self.secret(path)
+            if found is None:
+                raise Misconfigured(f"Vault has no secret at {self._mount}/{path}")
+            self._read[path] = found.values
         return self._read[path]
 
-    def write(self, path: str, values: Mapping[str, str]) -> None:
-        try:
-            self._client.secrets.kv.v2.create_or_update_secret(
-                path=path, secret=dict(values), mount_point=self._mount
-            )
-        except (VaultError, requests.RequestException) as exc:
-            raise Unavailable(f"Vault: cannot write {self._mount}/{path}") from exc
+    def secret(self, path: str) -> Secret | None:
+        with _translated(f"read {self._mount}/{path}"):
+            try:
+                if self._kv_version == 1:
+                    v1 = self._client.secrets.kv.v1.read_secret(path=path, mount_point=self._mount)
+                    return Secret(_texts(v1["data"]), 0)
+                v2 = self._client.secrets.kv.v2.read_secret_version(
+                    path=path, mount_point=self._mount, raise_on_deleted_version=True
+                )
+            except InvalidPath:
+                return None
+        return Secret(_texts(v2["data"]["data"]), int(v2["data"]["metadata"]["version"]))
+
+    def state(self, path: str) -> str:
+        """Differs whenever the secret has changed; cheaper than reading it in KV version 2."""
+        if self._kv_version == 1:
+            found = self.secret(path)
+            if found is None:
+                return "none"
+            return hashlib.sha256(repr(sorted(found.values.items())).encode()).hexdigest()
+        with _translated(f"read the metadata of {self._mount}/{path}"):
+            try:
+                answer = self._client.secrets.kv.v2.read_secret_metadata(
+                    path=path, mount_point=self._mount
+                )
+            except InvalidPath:
+                return "none"
+        current = answer["data"]["current_version"]
+        version = answer["data"]["versions"].get(str(current), {})
+        created, deleted = version.get("created_time"), version.get("deletion_time")
+        # The time too: after "delete all versions" counting begins again.
+        return f"{current} {created} {deleted} {version.get('destroyed')}"
+
+    def write(self, path: str, values: Mapping[str, str], *, cas: int | None = None) -> None:
+        """`cas` is the version that is replaced, 0 for none. Raises Conflict when it is another."""
+        with _translated(f"write {self._mount}/{path}"):
+            if self._kv_version == 1:
+                self._client.secrets.kv.v1.create_or_update_secret(
+                    path=path, secret=dict(values), mount_point=self._mount
+                )
+            else:
+                try:
+                    self._client.secrets.kv.v2.create_or_update_secret(
+                        path=path, secret=dict(values), cas=cas, mount_point=self._mount
+                    )
+                except InvalidRequest as exc:
+                    if "check-and-set" not in str(exc):
+                        raise
+                    raise Conflict(
+                        f"Vault: {self._mount}/{path} is no longer version {cas}; read it again"
+                    ) from None
         self._read.pop(path, None)
+
+    def renew(self) -> Lease:
+        """Raises Unauthenticated when the token cannot live longer."""
+        with _translated("renew the token"):
+            answer = self._client.auth.token.renew_self()
+        self.lease = _lease(answer)
+        return self.lease
+
+    def transit_encrypt(self, plain: str, *, key: str, mount: str) -> str:
+        with _translated(f"encrypt with {mount}/{key}"):
+            answer = self._client.secrets.transit.encrypt_data(
+                name=key,
+                plaintext=base64.b64encode(plain.encode()).decode(),
+                mount_point=mount,
+            )
+        return str(answer["data"]["ciphertext"])
+
+    def transit_decrypt(self, wrapped: str, *, key: str, mount: str) -> str:
+        """Raises Misconfigured when it was not encrypted with that key, or altered."""
+        with _translated(f"decrypt with {mount}/{key}"):
+            try:
+                answer = self._client.secrets.transit.decrypt_data(
+                    name=key, ciphertext=wrapped, mount_point=mount
+                )
+            except InvalidRequest:
+                raise Misconfigured(
+                    f"not encrypted with the transit key {mount}/{key}, or altered"
+                ) from None
+        return base64.b64decode(answer["data"]["plaintext"]).decode()
+
+    def database_user(self, role: str, *, mount: str) -> DatabaseUser:
+        with _translated(f"lease a user of {mount}/{role}"):
+            answer = self._client.secrets.database.generate_credentials(
+                name=role, mount_point=mount
+            )
+        return DatabaseUser(
+            username=answer["data"]["username"],
+            password=answer["data"]["password"],
+            lease_id=answer["lease_id"],
+            duration_s=float(answer["lease_duration"]),
+        )
+
+    def renew_lease(self, lease_id: str, *, increment_s: float) -> float:
+        """Seconds it lives from now. Raises Unauthenticated or Misconfigured when it has ended."""
+        with _translated("renew a lease"):
+            try:
+                answer = self._client.sys.renew_lease(lease_id=lease_id, increment=int(increment_s))
+            except InvalidRequest as exc:
+                raise Unauthenticated("Vault: the lease has ended") from exc
+        return float(answer["lease_duration"])
+
+    def revoke_lease(self, lease_id: str) -> None:
+        with _translated("revoke a lease"):
+            self._client.sys.revoke_lease(lease_id=lease_id)
+
+
+def item(secrets: VaultSecrets, reference: Reference, *, where: str) -> str:
+    """Raises Misconfigured naming `where` and the remedy."""
+    remedy = f"store it with `ecap secrets put {reference.target} {reference.item}`"
+    try:
+        found = secrets.read(reference.target)
+    except Misconfigured as exc:
+        raise Misconfigured(f"{where}: {exc.detail}; {remedy}") from exc
+    if reference.item not in found:
+        raise Misconfigured(
+            f"{where}: Vault has no key {reference.item!r} at {reference.target!r}; {remedy}"
+        )
+    return found[reference.item]
+
+
+def layer(secrets: VaultSecrets, path: str) -> Layer:
+    """The keys of the secret at `path` are settings. No secret there: an empty layer."""
+    found = secrets.secret(path)
+    return as_layer(path, found)
+
+
+def as_layer(path: str, found: Secret | None) -> Layer:
+    if found is None:
+        return Layer("vault", {})
+    version = str(found.version) if found.version else None
+    place = f"vault:{path}"
+    return Layer(
+        "vault",
+        {
+            key: Given(value, f"{place}#{key}", final=True, version=version)
+            for key, value in found.values.items()
+        },
+    )
 
 
 def log_in(settings: Vault) -> VaultSecrets:
-    """Raises Misconfigured when a setting is missing, Unavailable when Vault is away."""
+    """Raises Misconfigured when a setting is missing, Unavailable when Vault is away or refuses."""
     if settings.address is None:
         raise Misconfigured("vault.address is not set")
-    if settings.role_id is None or settings.secret_id_file is None:
-        raise Misconfigured("vault.role_id and vault.secret_id_file are needed to log in")
-    try:
-        secret_id = settings.secret_id_file.read_text().strip()
-    except OSError as exc:
-        raise Misconfigured(
-            f"vault.secret_id_file: cannot read {settings.secret_id_file}: {exc.strerror}"
-        ) from exc
     client = hvac.Client(
         url=settings.address,
         namespace=settings.namespace,
         verify=str(settings.ca_cert) if settings.ca_cert else True,
-        timeout=5,
+        cert=_certificate(settings),
+        timeout=settings.timeout_s,
     )
     try:
-        client.auth.approle.login(role_id=settings.role_id, secret_id=secret_id)
+        with _translated(f"log in at {settings.address}"):
+            lease = _log_in(client, settings)
+    except Unauthenticated as exc:
+        # A server that is still starting, or sealed, refuses in the same words.
+        raise Unavailable(exc.detail) from exc
+    return VaultSecrets(client, mount=settings.mount, kv_version=settings.kv_version, lease=lease)
+
+
+def _log_in(client: hvac.Client, settings: Vault) -> Lease:
+    mount = settings.auth_mount or settings.auth
+    if settings.auth == "token":
+        client.token = _secret_file("token_file", settings.token_file)
+        data = client.auth.token.lookup_self()["data"]
+        return Lease(float(data["ttl"]), bool(data.get("renewable")))
+    if settings.auth == "approle":
+        answer = client.auth.approle.login(
+            role_id=_needed("role_id", settings.role_id),
+            secret_id=_secret_file("secret_id_file", settings.secret_id_file),
+            mount_point=mount,
+        )
+    elif settings.auth == "kubernetes":
+        answer = client.auth.kubernetes.login(
+            role=_needed("role", settings.role),
+            jwt=_secret_file("jwt_file", settings.jwt_file),
+            mount_point=mount,
+        )
+    else:
+        answer = client.auth.userpass.login(
+            username=_needed("username", settings.username),
+            password=_secret_file("password_file", settings.password_file),
+            mount_point=mount,
+        )
+    return _lease(answer)
+
+
+def _lease(answer: Mapping[str, Any]) -> Lease:
+    return Lease(float(answer["auth"]["lease_duration"]), bool(answer["auth"]["renewable"]))
+
+
+def _certificate(settings: Vault) -> tuple[str, str] | None:
+    if settings.client_cert is None or settings.client_key is None:
+        return None
+    return str(settings.client_cert), str(settings.client_key)
+
+
+def _needed(name: str, value: str | None) -> str:
+    if value is None:
+        raise Misconfigured(f"vault.{name} is needed to log in; set it or choose vault.auth")
+    return value
+
+
+def _secret_file(name: str, path: Path | None) -> str:
+    if path is None:
+        raise Misconfigured(f"vault.{name} is needed to log in; set it or choose vault.auth")
+    try:
+        return path.read_text().strip()
+    except OSError as exc:
+        raise Misconfigured(f"vault.{name}: cannot read {path}: {exc.strerror}") from exc
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else str(value) for key, value in values.items()}
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (Forbidden, Unauthorized) as exc:
+        raise Unauthenticated(f"Vault refuses to {what}") from exc
     except (VaultError, requests.RequestException) as exc:
-        raise Unavailable(f"Vault: cannot log in at {settings.address}") from exc
-    return VaultSecrets(client, mount=settings.mount)
+        raise Unavailable(f"Vault: cannot {what}") from exc

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ecap.config import vault
-from ecap.config.settings import Vault as VaultSettings
+from ecap.config.control import Vault as VaultSettings
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel

@@ -12,7 +12,7 @@ from ecap import logs
 from ecap.actors import remote
 from ecap.clients.postgres import open_pool
 from ecap.config import load
-from ecap.config.layers import PREFIX
+from ecap.config.environment import PREFIX
 from ecap.serve.keeper.keeping import Keeper
 
 

@@ -1,0 +1,205 @@
+"""`ecap secrets`: put, get, rotate-keys, status. Values come from stdin, never from arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from ecap.cli import config_view
+from ecap.cli.main import fail
+from ecap.clients.postgres import open_pool
+from ecap.clients.renewal import PostgresProgress, states
+from ecap.config import keyring_stores, loading, vault
+from ecap.config.control import Vault
+from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_stores import KeyringStore
+from ecap.config.renewal import FileEntries, NoProgress, Progress, Renewable, Step, renew
+from ecap.errors import EcapError, Invalid, Misconfigured, NotFound
+from ecap.local.credentials import Credentials
+from ecap.local.running import environ_here
+from ecap.local.state import open_state
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="for programs")]
+
+
+@app.command()
+def put(
+    path: Annotated[str, typer.Argument(help="path in Vault; with --enc none")] = "",
+    item: Annotated[str, typer.Argument(help="key of the secret at that path")] = "",
+    enc: Annotated[bool, typer.Option("--enc", help="encrypt it and print the reference")] = False,
+) -> None:
+    """Store what stdin says (a terminal asks without showing it), and print the reference."""
+    environ = environ_here()
+    try:
+        text = _typed()
+        if enc:
+            print(config_view.keyring(environ).seal_text(text))
+            return
+        if not (path and item):
+            raise Invalid("write `ecap secrets put PATH KEY`, or --enc", field="path")
+        secrets = vault.log_in(_writer(environ))
+        found = secrets.secret(path)
+        values = {**(found.values if found else {}), item: text}
+        secrets.write(path, values, cas=found.version if found else 0)
+    except EcapError as exc:
+        raise fail(exc) from exc
+    print(f"vault:{path}#{item}")
+
+
+@app.command()
+def get(
+    path: Annotated[str, typer.Argument(help="path in Vault")],
+    item: Annotated[str, typer.Argument(help="key of the secret at that path")],
+) -> None:
+    """Print one secret."""
+    try:
+        found = vault.log_in(_writer(environ_here())).read(path).get(item)
+        if found is None:
+            raise NotFound(f"Vault has no key {item!r} at {path!r}")
+    except EcapError as exc:
+        raise fail(exc) from exc
+    print(found)
+
+
+@app.command(name="rotate-keys")
+def rotate_keys(
+    retire: Annotated[
+        bool, typer.Option("--retire", help="drop the old keys when all is encrypted again")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="no new key: go on encrypting with the present one")
+    ] = False,
+) -> None:
+    """A new key encrypts from now on, and everything is encrypted again under it."""
+    environ = environ_here()
+    try:
+        store = _store(environ)
+        ring = _rotated(store, resume=resume)
+        count = asyncio.run(_renew(environ, ring))
+        if retire:
+            ring = _retired(store, ring)
+    except EcapError as exc:
+        raise fail(exc, hint="`ecap secrets rotate-keys --resume` goes on") from exc
+    print(f"key {ring.primary.id} encrypts; {count} values encrypted again;"
+          f" {len(ring.keys)} keys in the ring")  # fmt: skip
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """The keys and their ages. Exit code 1 when the one that encrypts is too old."""
+    environ = environ_here()
+    try:
+        limit = loading.load(environ, secrets=False).keyring.max_age_s
+        ring = config_view.keyring(environ)
+    except EcapError as exc:
+        raise fail(exc) from exc
+    now = time.time()
+    rows = [
+        {
+            "id": key.id,
+            "encrypts": key is ring.primary,
+            "age_s": None if key.created_at is None else now - key.created_at,
+        }
+        for key in ring.keys
+    ]
+    if json:
+        sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+    else:
+        for row in rows:
+            print(f"{row['id']}  {_age(row['age_s'])}{'  encrypts' if row['encrypts'] else ''}")
+    age_s = ring.age_s(now=now)
+    if age_s is not None and age_s > limit:
+        raise typer.Exit(1)
+
+
+def _typed() -> str:
+    text = getpass.getpass("secret: ") if sys.stdin.isatty() else sys.stdin.read()
+    text = text.rstrip("\n")
+    if not text:
+        raise Invalid("the secret is empty", field="stdin")
+    return text
+
+
+def _age(age_s: Any) -> str:
+    return "age unknown" if age_s is None else f"{age_s / 86400:.1f} days"
+
+
+def _writer(environ: Mapping[str, str]) -> Vault:
+    """As the operator where this machine has its credentials, otherwise as configured."""
+    settings = loading.load(environ, secrets=False)
+    state = open_state(settings.state_dir)
+    if settings.vault.address is None:
+        raise Misconfigured("vault.address is not set, and `ecap up` does not run here")
+    if not (state.secrets / "vault_operator_secret_id").exists():
+        return settings.vault
+    kept = Credentials(state)
+    return settings.vault.model_copy(
+        update={
+            "auth": "approle",
+            "role_id": kept.operator_role_id.read_text(),
+            "secret_id_file": kept.operator_secret_id,
+        }
+    )
+
+
+def _store(environ: Mapping[str, str]) -> KeyringStore:
+    section = loading.load(environ, secrets=False).keyring
+    secrets = vault.log_in(_writer(environ)) if keyring_stores.needs_vault(section) else None
+    return keyring_stores.store(section, environ, secrets=secrets)
+
+
+def _rotated(store: KeyringStore, *, resume: bool) -> Keyring:
+    now = time.time()
+    try:
+        kept = store.load()
+    except NotFound:
+        ring = Keyring([new_key(now=now)])
+        store.save(ring, revision=None)
+        return ring
+    if resume:
+        return kept.ring
+    # Stored before it is used: a stop in between leaves a key that nothing needs yet.
+    added = kept.ring.add(now=now)
+    ring = added.promote(added.keys[-1].id)
+    store.save(ring, revision=kept.revision)
+    return ring
+
+
+def _retired(store: KeyringStore, ring: Keyring) -> Keyring:
+    kept = store.load()
+    for key in ring.keys[1:]:
+        ring = ring.retire(key.id)
+    store.save(ring, revision=kept.revision)
+    return ring
+
+
+async def _renew(environ: Mapping[str, str], ring: Keyring) -> int:
+    targets: list[Renewable] = [FileEntries(_files(environ))]
+    progress: Progress = NoProgress()
+    settings = loading.load(environ)
+    if settings.postgres.host is None:
+        return await renew(targets, ring, progress, report=_report)
+    async with open_pool(settings.postgres, service="cli") as pool:
+        await pool.ping()
+        targets.append(states(pool))
+        return await renew(targets, ring, PostgresProgress(pool), report=_report)
+
+
+def _files(environ: Mapping[str, str]) -> list[Path]:
+    """Those of every environment."""
+    return [path for path in loading.config_dir(environ).glob("*.yaml") if os.access(path, os.W_OK)]
+
+
+def _report(step: Step) -> None:
+    print(f"{step.target}: {step.seen} seen, {step.renewed} encrypted again", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""The configuration history in PostgreSQL, schema `config`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ecap.clients.postgres import Pool, Record, UniqueViolation, load_queries
+from ecap.config.history import Entry, Event, chained
+from ecap.errors import Fenced
+
+_SQL = load_queries("ecap.clients", "config_history.sql")
+
+
+class PostgresHistory:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def append(self, event: Event, *, after: Entry | None, state: bytes | None) -> Entry:
+        """Raises Fenced when another hub was there first, Unavailable."""
+        entry = chained(event, after)
+        body = msgspec.json.encode(entry.body).decode()
+        try:
+            async with self._pool.transaction() as conn:
+                await conn.execute(
+                    _SQL["append"],
+                    entry.seq,
+                    entry.version,
+                    entry.kind,
+                    entry.at,
+                    entry.author,
+                    entry.reason,
+                    body,
+                    entry.previous,
+                    entry.hash,
+                )
+                if state is not None:
+                    await conn.execute(_SQL["keep_state"], entry.version, state)
+        except UniqueViolation as exc:
+            if await self.last() == entry:
+                return entry  # an earlier attempt whose answer was lost
+            raise Fenced("another hub has written to the configuration history") from exc
+        return entry
+
+    async def entries(self, *, after_seq: int = 0, limit: int | None = None) -> Sequence[Entry]:
+        return [_entry(row) for row in await self._pool.fetch(_SQL["entries"], after_seq, limit)]
+
+    async def last(self) -> Entry | None:
+        row = await self._pool.fetchrow(_SQL["last"])
+        return None if row is None else _entry(row)
+
+    async def state(self, version: int) -> bytes | None:
+        sealed: bytes | None = await self._pool.fetchval(_SQL["state"], version)
+        return sealed
+
+
+def _entry(row: Record) -> Entry:
+    fields = dict(row)
+    fields["body"] = msgspec.json.decode(fields["body"])
+    return Entry(**fields)

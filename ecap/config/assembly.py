@@ -1,0 +1,62 @@
+"""Layers into settings: precedence, placeholders, references, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ecap.config import layers as layering
+from ecap.config import placeholders, references, validation
+from ecap.config.layers import Found, Layer, Source
+from ecap.config.references import Read, Reference
+from ecap.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the layers say together, references still unread."""
+
+    found: Mapping[str, Found]
+    values: Mapping[str, Any] = field(repr=False)
+
+    def references(self) -> dict[Reference, str]:
+        """Each with one place it stands at, for messages."""
+        return {
+            reference: _where(key, self.found[key])
+            for key, value in self.values.items()
+            if not self.found[key].given.final
+            for reference in references.collect(value, where=_where(key, self.found[key]))
+        }
+
+    def leaves(self, read: Mapping[Reference, str] | Read) -> dict[str, Any]:
+        return {
+            key: value
+            if self.found[key].given.final
+            else references.substitute(value, read, where=_where(key, self.found[key]))
+            for key, value in self.values.items()
+        }
+
+    def settings(self, read: Mapping[Reference, str] | Read) -> Settings:
+        return validation.validate(self.leaves(read), self.found)
+
+    def unread(self) -> Settings:
+        """For a process that needs addresses only: secrets hold their references."""
+        return validation.validate(self.values, self.found)
+
+
+def draft(layers: Mapping[Source, Layer], environ: Mapping[str, str]) -> Draft:
+    """Raises Misconfigured with the place of what is wrong."""
+    found = layering.resolve(layers)
+    validation.refuse_plain_secrets(found)
+    values = {
+        key: placeholders.expand(entry.given.value, environ, where=_where(key, entry))
+        if entry.given.expands
+        else entry.given.value
+        for key, entry in found.items()
+    }
+    return Draft(found, values)
+
+
+def _where(key: str, entry: Found) -> str:
+    return f"{entry.given.place}: {key}"

@@ -1,0 +1,53 @@
+"""The hub's hand on the history: it writes after the last entry it knows, or is fenced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ecap.config import accepted as accepting
+from ecap.config.accepted import Accepted, Packed, Sealer
+from ecap.config.history import Entry, Event, History, Kind, verify
+from ecap.config.proposals import Proposal
+
+
+class Journal:
+    """`wall` is Unix time, in seconds."""
+
+    def __init__(self, history: History, *, sealer: Sealer, wall: Callable[[], float]) -> None:
+        self.sealer = sealer
+        self.version = 0
+        """The highest that was ever spoken of."""
+        self._history = history
+        self._wall = wall
+        self._last: Entry | None = None
+
+    async def open(self) -> list[Entry]:
+        """Raises Misconfigured when it was altered."""
+        entries = list(await self._history.entries())
+        verify(entries)
+        self._last = entries[-1] if entries else None
+        self.version = max((entry.version for entry in entries), default=0)
+        return entries
+
+    async def write(
+        self,
+        kind: Kind,
+        version: int,
+        proposal: Proposal,
+        body: dict[str, Any],
+        *,
+        accepted: Accepted | None = None,
+    ) -> None:
+        """Raises Fenced when another hub is at work, Unavailable."""
+        state = None if accepted is None else accepting.pack(accepted, self.sealer)
+        event = Event(version, kind, self._wall(), proposal.author, proposal.reason, body)
+        self._last = await self._history.append(event, after=self._last, state=state)
+        self.version = max(self.version, version)
+
+    async def state(self, version: int) -> Packed | None:
+        """Raises Misconfigured when it cannot be opened."""
+        token = await self._history.state(version)
+        if token is None:
+            return None
+        return accepting.unpack(token, self.sealer, where=f"configuration version {version}")

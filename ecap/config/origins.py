@@ -1,0 +1,102 @@
+"""What the hub's process opens to know what every source says, from its environment alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from ecap import logs, metrics
+from ecap.config import assembly, environment, kubernetes, loading, secrets, vault
+from ecap.config.files import FileSource
+from ecap.config.keyring import Keyring
+from ecap.config.kubernetes_source import KubernetesSource, as_layer
+from ecap.config.layers import Layer, Source, combined
+from ecap.config.secrets import Reader, SecretReaders
+from ecap.config.settings import Settings
+from ecap.config.sources import EnvironmentSource, LiveSource, SourceHealth
+from ecap.config.vault_session import VaultSession
+from ecap.config.vault_source import VaultSource
+
+_log = logs.get("ecap.config")
+
+
+@dataclass(frozen=True)
+class Origins:
+    settings: Settings
+    """As the process loaded them by itself; only what connects is of interest."""
+    given: Mapping[Source, Layer] = field(repr=False)
+    """What every source says at the start."""
+    sources: tuple[LiveSource, ...]
+    secrets: SecretReaders
+    keyring: Keyring
+    vault: VaultSession | None
+
+
+@asynccontextmanager
+async def open_origins(
+    environ: Mapping[str, str],
+    *,
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+    rng: random.Random,
+) -> AsyncIterator[Origins]:
+    """Raises Misconfigured when something needed is missing, Unavailable when it is away."""
+    plain = assembly.draft(loading.layers(environ), environ)
+    settings = plain.unread()
+    ring = loading.Reader(plain, environ).keyring()
+    _tell_age(ring, settings, now=wall())
+    given: dict[Source, Layer] = {
+        **loading.files(environ),
+        "environment": environment.read(environ),
+    }
+    sources: list[LiveSource] = [
+        _files(environ, settings, wall),
+        EnvironmentSource(given["environment"], health=SourceHealth("environment", wall=wall)),
+    ]
+    readers: dict[str, Reader] = {"enc": secrets.from_keyring(lambda: ring)}
+    session: VaultSession | None = None
+    async with AsyncExitStack() as stack:
+        if settings.vault.address is not None:
+            session = VaultSession(settings.vault, clock=clock, rng=rng)
+            health = SourceHealth("vault", wall=wall)
+            found = VaultSource(settings.vault, session, health=health)
+            path = settings.vault.config_path
+            if path is not None:
+                secret = await session.call(lambda opened: opened.secret(path))
+                given["vault"] = vault.as_layer(path, secret)
+            readers["vault"] = found.read
+            sources.append(found)
+        if settings.kubernetes.enabled:
+            api = await stack.enter_async_context(kubernetes.open_api(settings.kubernetes))
+            health = SourceHealth("kubernetes", wall=wall)
+            watched = KubernetesSource(api, settings.kubernetes, health=health, rng=rng)
+            maps, _ = await api.list("configmaps")
+            kept, _ = await api.list("secrets")
+            parts = [as_layer(item) for items in (maps, kept) for _, item in sorted(items.items())]
+            given["kubernetes"] = combined(Layer("kubernetes", {}), *parts)
+            readers["k8s"] = watched.read
+            sources.append(watched)
+        yield Origins(settings, given, tuple(sources), SecretReaders(readers), ring, session)
+
+
+def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], float]) -> FileSource:
+    folder = loading.config_dir(environ)
+    names = ("base", loading.environment_name(environ))
+    return FileSource(
+        tuple(folder / f"{name}.yaml" for name in names),
+        lambda: loading.files(environ),
+        debounce_s=settings.hub.debounce_s,
+        poll_s=settings.hub.file_poll_s,
+        health=SourceHealth("files", wall=wall),
+    )
+
+
+def _tell_age(ring: Keyring, settings: Settings, *, now: float) -> None:
+    age_s = ring.age_s(now=now)
+    if age_s is None:
+        return
+    metrics.config_key_age_seconds.set(age_s)
+    if age_s > settings.keyring.max_age_s:
+        _log.warning("the encryption key is old", extra={"key": ring.primary.id, "age_s": age_s})

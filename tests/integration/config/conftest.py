@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from bao import Bao, open_bao
+
+
+@pytest.fixture(scope="session")
+async def bao(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bao]:
+    async with open_bao(tmp_path_factory.mktemp("bao")) as server:
+        yield server
