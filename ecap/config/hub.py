@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from pydantic import ValidationError
 
 from ecap import logs
 from ecap.config import canary as canaries
-from ecap.config import deciding, overrides, proposals
+from ecap.config import deciding, overrides, proposals, standing
 from ecap.config.accepted import Accepted, Packed, Sealer
 from ecap.config.canary import Canary
 from ecap.config.deciding import Secrets
@@ -115,6 +116,16 @@ class Hub:
     def accepted(self) -> Accepted:
         """Raises Unavailable while the hub starts."""
         return self._open().accepted
+
+    def standing(self) -> list[dict[str, Any]]:
+        """A row for each member: what it runs, and whether that is what it should."""
+        found = self.accepted()
+        return standing.shown(
+            self.ledger,
+            version=found.version,
+            now=self._clock(),
+            stale_after_s=found.settings.hub.stale_after_s,
+        )
 
     def use(self, sealer: Sealer) -> None:
         """From now on; after a key was added, promoted or retired."""

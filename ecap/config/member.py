@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ecap import logs
+from ecap import logs, metrics
 from ecap.config import redaction, subscriptions
 from ecap.config.protocol import (
     Health,
@@ -125,11 +125,13 @@ class Member:
                 order = await self._link.exchange(self.report())
             except Retryable as exc:
                 _log.warning("configuration hub is away", extra={"reason": exc.detail})
+                metrics.config_silence_seconds.labels(self.name).set(self.silence_s)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, _BACKOFF_MAX_S)
                 continue
             backoff_s = _BACKOFF_S
             self._heard_at = self._clock()
+            metrics.config_silence_seconds.labels(self.name).set(0)
             await self._obey(order)
 
     async def leave(self) -> None:
@@ -185,6 +187,7 @@ class Member:
             return
         self.settings = settings
         self.version = order.version
+        metrics.config_version.labels(self.name).set(order.version)
         self._staged = None
         self._failed = None
         self._current.set()

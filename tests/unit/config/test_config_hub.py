@@ -505,3 +505,22 @@ async def test_a_refused_secret_does_not_come_back_with_the_next_change(cluster:
     password = cluster.members["b"].settings.smtp.password
     assert password is not None
     assert password.get_secret_value() == "good"
+
+
+@on_cluster
+async def test_the_ledger_says_who_runs_what(cluster: Cluster) -> None:
+    async def refuses(old: int, new: int) -> None:
+        raise ValueError("not me")
+
+    assert cluster.hub is not None
+    cluster.cut.update("bc")
+    await asyncio.sleep(12)
+    await set_(cluster, fraud__deny_score=90)
+    cluster.members["b"].subscribe("fraud.deny_score", int, refuses)
+    cluster.cut.discard("b")
+    await asyncio.sleep(5)
+    rows = {row["member"]: row for row in cluster.hub.standing()}
+    states = {name: (row["state"], row["running"]) for name, row in rows.items()}
+    assert states == {"a": ("current", 2), "b": ("refused", 1), "c": ("silent", 1)}
+    assert rows["b"]["prefixes"] == ["fraud.deny_score"]
+    assert "not me" in rows["b"]["refusal"]
