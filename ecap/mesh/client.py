@@ -122,7 +122,7 @@ class MeshClient:
             error.facts.setdefault("callee", self._callee)
             outcome = error.slug
             raise
-        except Exception:
+        except Exception:  # counted and raised again, whatever it is
             outcome = "error"
             raise
         finally:
@@ -220,7 +220,7 @@ class MeshClient:
         except EcapError as error:
             failed = failed_callee(error)
             raise
-        except Exception:
+        except Exception:  # the breaker counts it, and it flies on
             failed = True
             raise
         finally:

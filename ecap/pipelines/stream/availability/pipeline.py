@@ -57,7 +57,7 @@ class AvailabilityPipeline:
             await conn.execute(_SQL["move"], list(moved), list(moved.values()))
 
     def answer(self, state: None, question: Any, *, now: datetime) -> Any:
-        raise NotImplementedError("availability answers no questions")
+        raise TypeError("availability answers from PostgreSQL")
 
 
 def _units(lines: Sequence[Line], sign: int) -> Move:

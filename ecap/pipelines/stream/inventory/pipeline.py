@@ -51,7 +51,7 @@ class InventoryPipeline:
         await conn.executemany(_SQL["upsert"], [_row(product) for product in for_each])
 
     def answer(self, state: None, question: Any, *, now: datetime) -> Any:
-        raise NotImplementedError("inventory answers no questions")
+        raise TypeError("inventory answers from PostgreSQL")
 
 
 def _row(product: ProductUpserted) -> tuple[object, ...]:

@@ -50,7 +50,7 @@ class Mailer:
         client = await self._reuse() or await self._connect()
         try:
             await client.send_message(message)
-        except BaseException:
+        except BaseException:  # a half-sent session is of no use, cancelled or not
             client.close()
             raise
         self._idle.append((client, time.monotonic()))
@@ -86,7 +86,7 @@ class Mailer:
         )
         try:
             await client.connect()
-        except BaseException:
+        except BaseException:  # nobody else will close it
             client.close()
             raise
         return client
