@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ecap import logs, metrics
-from ecap.actors import snapshots
+from ecap.actors import snapshots, tracing
 from ecap.actors.backoff import Backoff
 from ecap.actors.commit import Batch, Committer
 from ecap.actors.cursor import Remedy
@@ -198,6 +198,7 @@ class Runner:
         name = self.pipeline.name
         with metrics.stream_batch_seconds.labels(name).time():
             await self._committer.commit(batch)
+        tracing.processed(name, batch.traced, began_ns=batch.began_ns)
         if batch.oldest:
             age_s = (datetime.now(UTC) - batch.oldest).total_seconds()
             metrics.stream_latency_seconds.labels(name).observe(max(age_s, 0.0))

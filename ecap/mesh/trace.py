@@ -16,7 +16,7 @@ _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16
 _SAMPLED = 0x01
 # Unique, not secret: a call of the system for each span would cost half of all this.
-_draw = random.Random().getrandbits
+_draw = random.Random().getrandbits  # noqa: S311
 _KNOWN_FLAGS = 0x03  # sampled, and level 2's "trace id is random"
 
 

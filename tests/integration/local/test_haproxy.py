@@ -108,8 +108,14 @@ async def test_the_address_of_the_caller_reaches_the_replica(
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [([], False), (["a-1.b:c_d"], True), (['a"}, {"b'], False), (["x" * 129], False)]
-    + [(["one", "two"], False), (["one, two"], False)],
+    [
+        ([], False),
+        (["a-1.b:c_d"], True),
+        (['a"}, {"b'], False),
+        (["x" * 129], False),
+        (["one", "two"], False),
+        (["one, two"], False),
+    ],
 )
 async def test_a_request_has_one_well_formed_id(
     tmp_path: Path, chosen: tuple[int, int], given: list[str], kept: bool
