@@ -156,6 +156,6 @@ async def test_an_event_larger_than_a_batch_is_sent_in_its_place(world: World) -
 
 
 async def test_an_event_no_broker_would_take_is_refused_where_it_arises(world: World) -> None:
-    with pytest.raises(Invalid, match="order.placed takes"):
+    with pytest.raises(Invalid, match=r"order\.placed takes"):
         await place(world.pool, [order("a", 1), order("b", 1, card="x" * MAX_EVENT_BYTES)])
     assert await world.pool.fetchval("SELECT count(*) FROM orders.outbox") == 0
