@@ -15,6 +15,7 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from ecap.actors.asking import ShardClient
 from ecap.actors.directory import Directory
+from ecap.actors.hub_link import CONFIG, HubConnection
 from ecap.actors.leasing import LeasedLimiter
 from ecap.actors.limits import LIMITS
 from ecap.clients.postgres import Pool
@@ -100,6 +101,9 @@ class RayActors:
             return await client.call("lease", requests)
 
         return LeasedLimiter(lease, service=service, lease_s=limits.lease_s)
+
+    def hub(self) -> HubConnection:
+        return HubConnection(self.transport(CONFIG), hold_s=self._settings.hub.hold_s)
 
     def shards(self, pool: Pool, *, policy: Callable[[str], CallPolicy]) -> ShardClient:
         """`policy` answers that of an actor name, such as `Process.policy`."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import ray
@@ -16,10 +18,15 @@ from ray.exceptions import ActorDiedError, RayError
 
 from ecap import logs
 from ecap.actors import hosting
+from ecap.actors.following import follow
 from ecap.actors.garbage import collect_rarely
-from ecap.actors.reach import NAMESPACE, Raised, find, opened
+from ecap.actors.hub_link import CONFIG, HubConnection
+from ecap.actors.reach import NAMESPACE, Raised, RayActorTransport, find, opened
 from ecap.actors.supervisor import Spec, Supervisor, Watch
-from ecap.config import load
+from ecap.config import Settings, load
+from ecap.config.joining import taking_part
+from ecap.config.member import Member
+from ecap.config.protocol import Health
 from ecap.errors import EcapError, NotFound, Unavailable
 
 SUPERVISOR = "supervisor"
@@ -51,10 +58,31 @@ class _Hosted:
             settings = load({**os.environ, **environ})
             logs.setup(service=name, level=settings.log.level, style=settings.log.style)
             self._actor = hosting.build(name, settings)
+            self._stack = AsyncExitStack()
             await self._actor.start()
+            await self._join(name, settings)
         except EcapError as exc:
             # Raised from here, Ray would turn it into a text about a dead actor.
             self._refused = exc
+
+    async def _join(self, name: str, settings: Settings) -> None:
+        """It serves with what it has loaded; what runs comes from the hub when that is there."""
+        if name == CONFIG:
+            return
+        member = Member(
+            name,
+            kind="actor",
+            settings=settings,
+            link=HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s),
+            clock=time.monotonic,
+            health=self._health,
+        )
+        follow(member, self._actor)
+        await self._stack.enter_async_context(taking_part(member))
+
+    def _health(self) -> Health:
+        found = self._actor.health()
+        return Health(ok=bool(found.get("alive", True) and found.get("ok", True)))
 
     async def ready(self) -> Raised | None:
         return Raised(self._refused) if self._refused else None
@@ -74,6 +102,7 @@ class _Hosted:
 
     async def stop(self) -> None:
         if not self._refused:
+            await self._stack.aclose()
             await self._actor.stop()
 
 

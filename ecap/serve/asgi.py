@@ -16,6 +16,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from ecap import logs, spans
+from ecap.config.protocol import Health
 from ecap.config.settings import Http, Limits
 from ecap.errors import DeadlineExceeded, EcapError, Malformed, Overloaded
 from ecap.mesh.context import CallContext, use
@@ -48,6 +49,9 @@ class Edge:
         self._client = limits.ClientAddress(http.trusted_proxies)
         self._parts: EdgeParts | None = None
         self._access = AccessLog(api.service)
+
+    def health(self) -> Health:
+        return self._access.recent.health()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -14,7 +14,7 @@ from ecap.actors.reach import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings import Deployment
 from ecap.serve.asgi import Edge
-from ecap.serve.process import build
+from ecap.serve.replica import build
 
 
 def options(settings: Settings, service: str) -> dict[str, Any]:
@@ -51,7 +51,14 @@ def bind(service: str) -> serve.Application:
         sys.stdout = sys.__stdout__
         collect_rarely()
         # Serve adds the request id to every answer; two of them would read as one, "a, a".
-        return build(api, opened, settings, actors=RayActors(settings), answers_id=False)
+        return build(
+            api,
+            opened,
+            settings,
+            actors=RayActors(settings),
+            member=f"{service}-{serve.get_replica_context().replica_id.unique_id}",
+            answers_id=False,
+        )
 
     ingress = serve.ingress(in_replica)()
     return serve.deployment(**options(load(secrets=False), service))(ingress).bind()

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import ClientSession
 
-from ecap import logs, spans
 from ecap.actors.asking import ShardClient
 from ecap.clients.postgres import Pool, open_pool
+from ecap.config.member import Member
+from ecap.config.protocol import Health, HubLink
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
 from ecap.mesh import CallPolicy, MeshClient, Principal, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session
-from ecap.serve import health
-from ecap.serve.asgi import Edge
 from ecap.serve.limits import Limiter
-from ecap.serve.parts import EdgeParts
-from ecap.serve.routing import Api, Check
+from ecap.serve.routing import Check
 from ecap.serve.tokens import Jwks, TokenVerifier
 
-S = TypeVar("S")
 JWKS = "GET /api/v1/auth/jwks"
 _SCRAPER = Principal("scraper", "service", scopes=frozenset({"metrics:read"}))
 
@@ -39,13 +37,21 @@ class Actors(Protocol):
 
     def shards(self, pool: Pool, *, policy: Callable[[str], CallPolicy]) -> ShardClient: ...
 
+    def hub(self) -> HubLink | None:
+        """None where configuration stays as it was loaded."""
+        ...
+
 
 @dataclass(frozen=True)
 class Process:
-    """A service adds to `checks` what it cannot work without, besides PostgreSQL."""
+    """A service adds to `checks` what it cannot work without, besides PostgreSQL.
+
+    `settings` are what the process started with; `member.settings` what counts now.
+    """
 
     service: str
     settings: Settings
+    member: Member
     pool: Pool
     verifier: TokenVerifier
     limiter: Limiter | None
@@ -91,9 +97,18 @@ def _fixed_tokens(settings: Settings) -> Mapping[str, Principal]:
 
 @asynccontextmanager
 async def open_process(
-    service: str, settings: Settings, *, actors: Actors | None = None
+    service: str,
+    settings: Settings,
+    *,
+    actors: Actors | None = None,
+    member: str | None = None,
+    health: Callable[[], Health] = Health,
 ) -> AsyncIterator[Process]:
-    """Raises Misconfigured when a required setting is missing."""
+    """`member` is its name in the ledger of the configuration hub, `health` its account
+    of itself. The member does not run yet: services subscribe first.
+
+    Raises Misconfigured when a required setting is missing.
+    """
     if settings.mesh.service_key is None:
         raise Misconfigured("mesh.service_key is not set; give it a secret reference")
     identity = ServiceIdentity(service, key=settings.mesh.service_key.get_secret_value().encode())
@@ -116,45 +131,22 @@ async def open_process(
         )
         limiter = actors.limiter(service) if actors else None
         checks: dict[str, Check] = {"postgres": pool.ping}
-        yield Process(service, settings, pool, verifier, limiter, client, actors, identity, checks)
-
-
-Opener = Callable[[Process], AbstractAsyncContextManager[S]]
-
-
-def build(
-    api: Api,
-    opener: Opener[S],
-    settings: Settings,
-    *,
-    actors: Actors | None = None,
-    answers_id: bool = True,
-) -> Edge:
-    """The ASGI application of a service; its resources live as long as its lifespan."""
-
-    @asynccontextmanager
-    async def opening() -> AsyncIterator[EdgeParts]:
-        logs.setup(service=api.service, level=settings.log.level, style=settings.log.style)
-        spans.setup(
-            settings.telemetry.otlp_endpoint,
-            service=api.service,
-            ratio=settings.telemetry.sample_ratio,
+        yield Process(
+            service,
+            settings,
+            Member(
+                member or f"{service}-{os.getpid()}",
+                kind=service,
+                settings=settings,
+                link=actors.hub() if actors else None,
+                clock=time.monotonic,
+                health=health,
+            ),
+            pool,
+            verifier,
+            limiter,
+            client,
+            actors,
+            identity,
+            checks,
         )
-        try:
-            async with (
-                open_process(api.service, settings, actors=actors) as process,
-                opener(process) as state,
-            ):
-                yield EdgeParts(
-                    state, process.verifier, process.limiter, process.identity, process.checks
-                )
-        finally:
-            await asyncio.to_thread(spans.shutdown)
-
-    return Edge(
-        health.completed(api),
-        opening,
-        http=settings.http,
-        rate=settings.limits,
-        answers_id=answers_id,
-    )
