@@ -41,6 +41,8 @@ _OPTIONS: dict[str, Any] = {
     "num_cpus": 0.01,
     "max_concurrency": 1000,
 }
+# Every member has one question waiting in the hub, all the time.
+_MEMBERS = 5000
 _STOP_S = 12.0
 _STOP_ALL_S = 45.0
 _START_ALL_S = 120.0
@@ -55,9 +57,10 @@ class _Hosted:
         self._refused: EcapError | None = None
         collect_rarely()
         try:
-            settings = load({**os.environ, **environ})
+            environ = {**os.environ, **environ}
+            settings = load(environ)
             logs.setup(service=name, level=settings.log.level, style=settings.log.style)
-            self._actor = hosting.build(name, settings)
+            self._actor = hosting.build(name, settings, environ)
             self._stack = AsyncExitStack()
             await self._actor.start()
             await self._join(name, settings)
@@ -156,7 +159,8 @@ class _Child:
 
 def _create(body: type, name: str, *args: Any) -> Any:
     """The actor of this name, made if there is none. Untyped, as Ray's handles are."""
-    return ray.remote(body).options(name=name, **_OPTIONS).remote(*args)
+    options = {**_OPTIONS, "max_concurrency": _MEMBERS} if name == CONFIG else _OPTIONS
+    return ray.remote(body).options(name=name, **options).remote(*args)
 
 
 def host(name: str, environ: Mapping[str, str]) -> Any:
@@ -194,14 +198,15 @@ async def _stop(handle: Any) -> None:
 # ---- for whoever owns the Ray node
 
 
-async def ensure_supervisor(environ: Mapping[str, str]) -> None:
+async def ensure_supervisor(environ: Mapping[str, str], *, boot_id: str) -> None:
     """Start the supervisor, and wait until it has started every actor.
 
     `environ` is laid over the environment of the actors' processes: addresses and
-    secret references, never values of secrets. Raises Misconfigured with an actor's
+    secret references, never values of secrets. With a new `boot_id` the configuration
+    hub takes what only a restart can change. Raises Misconfigured with an actor's
     reason to refuse, Unavailable when they have not all started in time.
     """
-    handle = _create(_SupervisorHost, SUPERVISOR, dict(environ))
+    handle = _create(_SupervisorHost, SUPERVISOR, {**environ, hosting.BOOT_ID: boot_id})
     try:
         async with asyncio.timeout(_START_ALL_S):
             opened(await handle.ready.remote())

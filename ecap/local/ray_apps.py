@@ -6,6 +6,7 @@ Imported late, as `ray_head` is.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -81,7 +82,7 @@ def states() -> list[App]:
 
 async def start_actors() -> None:
     """Their processes inherit the environment of the node."""
-    await remote.ensure_supervisor({})
+    await remote.ensure_supervisor({}, boot_id=uuid.uuid4().hex)
 
 
 async def actors() -> dict[str, dict[str, Any]]:

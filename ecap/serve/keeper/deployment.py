@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+import ray
 from ray import serve
 
 from ecap import logs
@@ -26,7 +30,7 @@ class KeeperReplica:
         pool = await self._stack.enter_async_context(open_pool(settings.postgres, service="keeper"))
 
         async def start() -> None:
-            await remote.ensure_supervisor(environ)
+            await remote.ensure_supervisor(environ, boot_id=_boot_id(environ))
 
         keeper = Keeper(pool, start=start, stop=remote.stop_all)
         self._task = asyncio.create_task(keeper.run(), name="keeper")
@@ -41,6 +45,12 @@ class KeeperReplica:
         self._task.cancel()
         await asyncio.wait([self._task])
         await self._stack.aclose()
+
+
+def _boot_id(environ: Mapping[str, str]) -> str:
+    """The same for the next keeper of this cluster, as long as it is told the same."""
+    told = hashlib.sha256(json.dumps(sorted(environ.items())).encode()).hexdigest()[:12]
+    return f"{ray.get_runtime_context().get_session_name()}-{told}"
 
 
 app = serve.deployment(
