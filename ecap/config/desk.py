@@ -5,35 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from ecap.config import accepted, keys, redaction, schema
 from ecap.config.accepted import Accepted
-from ecap.config.canary import Canary
 from ecap.config.history import Entry, History
 from ecap.config.hub import Hub
 from ecap.config.overrides import Edit
 from ecap.config.proposals import Outcome
-from ecap.errors import EcapError, NotFound, Unavailable
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` is the one the operator saw."""
-
-    edit: Edit
-    author: str
-    reason: str
-    version: int | None = None
-    canary: Canary | None = None
-
-
-class Return(msgspec.Struct, frozen=True, kw_only=True):
-    """To the settings of `to`; `version` is the one the operator saw."""
-
-    to: int
-    author: str
-    reason: str
-    version: int | None = None
+from ecap.config.requests import Change, Return
+from ecap.errors import EcapError, Invalid, Misconfigured, NotFound, Unavailable
 
 
 class Desk:
@@ -56,15 +35,21 @@ class Desk:
 
     async def change(self, change: Change) -> dict[str, Any]:
         """Raises NotFound, Invalid, Conflict, PreconditionFailed, Unavailable."""
-        for key in (*change.edit.sets, *change.edit.unsets):
+        touched = (*change.edit.sets, *change.edit.unsets)
+        for key in touched:
             _find(key)
-        outcome = await self._hub.edit(
-            change.edit,
-            author=change.author,
-            reason=change.reason,
-            canary=change.canary,
-            if_version=change.version,
-        )
+        try:
+            outcome = await self._hub.edit(
+                change.edit,
+                author=change.author,
+                reason=change.reason,
+                canary=change.canary,
+                if_version=change.version,
+            )
+        except Misconfigured as exc:
+            # The operator's value, not the installation, is what is wrong.
+            said = exc.detail.removeprefix(f"set by {change.author}: {change.reason}: ")
+            raise Invalid(said, field=touched[0]) from exc
         return _outcome(outcome)
 
     async def roll_back(self, wish: Return) -> dict[str, Any]:

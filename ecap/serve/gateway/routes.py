@@ -7,7 +7,7 @@ import msgspec
 
 from ecap import metrics
 from ecap.serve import openapi
-from ecap.serve.gateway import docs, index
+from ecap.serve.gateway import config_routes, docs, index
 from ecap.serve.gateway.catalogue import merged
 from ecap.serve.gateway.limits import limits_of
 from ecap.serve.gateway.models import Index, LimitsThatApply, Overview, Readiness
@@ -18,6 +18,7 @@ from ecap.serve.health import Alive
 from ecap.serve.routing import Api, Call, Raw, Reply
 
 api = Api("gateway", prefix="", title="ECAP gateway")
+api.endpoints += config_routes.api.endpoints
 
 
 @api.get("/", scope=None)

@@ -10,6 +10,7 @@ from ecap.config.settings import Limits
 from ecap.mesh import CallPolicy, MeshClient
 from ecap.serve.gateway.catalogue import Catalogue, Known
 from ecap.serve.gateway.fresh import Fresh
+from ecap.serve.gateway.hub import HubDesk
 from ecap.serve.gateway.readiness import WholeReadiness
 from ecap.serve.process import Process
 
@@ -23,6 +24,7 @@ class Gateway:
     limits: Limits
     documents: Fresh[Known]
     readiness: Fresh[Mapping[str, str]]
+    hub: HubDesk
 
 
 @asynccontextmanager
@@ -36,4 +38,5 @@ async def opened(process: Process) -> AsyncIterator[Gateway]:
         limits=process.settings.limits,
         documents=Fresh(Catalogue(process.services).fetch),
         readiness=Fresh(readiness.look),
+        hub=HubDesk.of(process),
     )
