@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from ecap.actors.pipeline import Pipeline
 from ecap.actors.replaying import replay
 from ecap.clients.kafka import ConsumerRecord, create_topics, open_consumer
 from ecap.clients.postgres import Pool, load_queries
-from ecap.config.settings import Settings
+from ecap.config.settings import Settings, Stream
 from ecap.domain.events import TOPICS
 from ecap.domain.partitions import partition_of
 from ecap.errors import Fenced, NotFound, Retryable, Unavailable
@@ -52,10 +52,26 @@ class Runner:
         self._letters = DeadLetters(pool)
         self._owned: dict[Place, Owned] = {}
         self._poison: dict[Place, dict[int, str]] = {}
+        self._applying = asyncio.Lock()
         self._committing: asyncio.Task[None] | None = None
         self._valid_until_s = 0.0
         self._stopping = asyncio.Event()
         self.trouble: str | None = "not started"
+
+    # ---- change
+
+    def reconfigure(self, stream: Stream) -> None:
+        self._stream = stream
+        self._leases.reconfigure(ttl_s=stream.lease_ttl_s)
+        # The next heartbeat may shorten the lease without our hearing of it.
+        latest_s = asyncio.get_running_loop().time() + stream.lease_ttl_s
+        self._valid_until_s = min(self._valid_until_s, latest_s)
+
+    async def between_batches(self, change: Callable[[], object]) -> None:
+        """A batch is applied with one configuration of the pipeline, from its first event
+        to its last; questions follow it at the same moment."""
+        async with self._applying:
+            change()
 
     # ---- life
 
@@ -176,18 +192,19 @@ class Runner:
         """Raises Superseded. PostgreSQL being away is for the others to notice."""
         clock = asyncio.get_running_loop().time
         while True:
-            started_s = clock()
+            valid_until_s = clock() + self._stream.lease_ttl_s
             with contextlib.suppress(Retryable):
                 await self._leases.heartbeat()
-                self._valid_until_s = started_s + self._stream.lease_ttl_s
+                self._valid_until_s = min(valid_until_s, clock() + self._stream.lease_ttl_s)
             await asyncio.sleep(self._stream.heartbeat_s)
 
     async def _step(self, records: Mapping[Place, Sequence[ConsumerRecord]]) -> None:
         """Apply while the previous batch is being committed, then commit this one."""
         batch = Batch()
-        for place, found in records.items():
-            if owned := self._owned.get(place):
-                await owned.apply(found, batch)
+        async with self._applying:
+            for place, found in records.items():
+                if owned := self._owned.get(place):
+                    await owned.apply(found, batch)
         if batch.moves:
             await self._committed()
             self._committing = asyncio.create_task(

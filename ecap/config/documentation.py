@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
@@ -104,6 +104,8 @@ def _name(annotation: Any) -> str:
     arguments = typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_name(part) for part in arguments if part is not type(None))
+    if origin is Annotated:
+        return _name(arguments[0])
     if origin is typing.Literal:
         return " ".join(f"`{part}`" for part in arguments)
     if origin is tuple:

@@ -16,6 +16,10 @@ from ecap.config.settings import Deployment
 from ecap.serve.asgi import Edge
 from ecap.serve.replica import build
 
+# With a version of its own every deployment would replace all replicas, even one that only
+# changes how many there may be. Where Serve reads a file, it makes the version itself.
+_VERSION = "1"
+
 
 def options(settings: Settings, service: str) -> dict[str, Any]:
     """The arguments of `serve.deployment` for a service."""
@@ -38,8 +42,12 @@ def options(settings: Settings, service: str) -> dict[str, Any]:
     }
 
 
-def bind(service: str) -> serve.Application:
-    """The application of a service; its replicas read their configuration where they run."""
+def bind(service: str, settings: Settings | None = None) -> serve.Application:
+    """The application of a service; its replicas read their configuration where they run.
+
+    `settings` are those of the deployment itself, such as the bounds of its autoscaling.
+    """
+    settings = settings or load(secrets=False)
 
     # A function, because Serve takes only functions for builders, and one that holds
     # nothing but a name, because Serve pickles it with what it holds.
@@ -61,4 +69,6 @@ def bind(service: str) -> serve.Application:
         )
 
     ingress = serve.ingress(in_replica)()
-    return serve.deployment(**options(load(secrets=False), service))(ingress).bind()
+    deployment = serve.deployment(**options(settings, service))(ingress)
+    # There is no public way: Serve's own declarative deployments set it like this.
+    return deployment.options(_internal=True, version=_VERSION).bind()

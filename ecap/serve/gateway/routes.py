@@ -95,4 +95,4 @@ async def get_limits(call: Call[Gateway]) -> LimitsThatApply:
 
     What is left of them is in the RateLimit header of every answer.
     """
-    return limits_of(call.principal, call.state.limits)
+    return limits_of(call.principal, call.state.settings().limits)
