@@ -16,12 +16,17 @@ from typing import Any
 
 from ecap import logs
 from ecap.actors.backoff import Backoff
+from ecap.actors.hub_link import CONFIG
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.postgres import open_pool
+from ecap.clients.postgres import Pool, open_pool
+from ecap.config.control import Hub as HubSettings
 from ecap.config.desk import Desk
+from ecap.config.following import LEVEL, Follow, follow
 from ecap.config.hub import Hub
 from ecap.config.loading import load
+from ecap.config.member import Member
 from ecap.config.origins import Origins, open_origins
+from ecap.config.settings import Postgres, Settings
 from ecap.config.sources import feed
 from ecap.errors import EcapError, Fenced, NotFound, Unavailable
 
@@ -35,6 +40,8 @@ class _Opened:
     hub: Hub
     desk: Desk
     origins: Origins
+    settings: Settings
+    pool: Pool
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
     keyring_trouble: str | None = None
 
@@ -121,6 +128,7 @@ class ConfigHub:
             backoff.reset()
             group.create_task(feed(opened.hub, opened.origins.sources), name="config-feed")
             group.create_task(self._watch_keyring(opened), name="config-keyring")
+            group.create_task(_takes_part(opened), name="config-member")
 
     @asynccontextmanager
     async def _opening(self) -> AsyncIterator[_Opened]:
@@ -145,7 +153,7 @@ class ConfigHub:
                 clock=time.monotonic,
                 wall=time.time,
             )
-            opened = _Opened(hub, Desk(hub, history), origins)
+            opened = _Opened(hub, Desk(hub, history), origins, settings, pool)
             try:
                 yield opened
             finally:
@@ -164,6 +172,21 @@ class ConfigHub:
                 opened.keyring_trouble = exc.detail
             else:
                 opened.keyring_trouble = None
+
+
+async def _takes_part(opened: _Opened) -> None:
+    """This process is a member as every other: it brings itself what it decides."""
+    files = opened.origins.files
+
+    def timing(new: HubSettings) -> None:
+        files.reconfigure(debounce_s=new.debounce_s, poll_s=new.file_poll_s)
+
+    member = Member(
+        CONFIG, kind="actor", settings=opened.settings, link=opened.hub, clock=time.monotonic
+    )
+    pool = Follow("postgres", Postgres, opened.pool.reconfigure)
+    follow(member, (LEVEL, pool, Follow("hub", HubSettings, timing)))
+    await member.run()
 
 
 async def _sources(opened: _Opened) -> dict[str, Any]:

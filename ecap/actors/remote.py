@@ -50,6 +50,17 @@ _START_ALL_S = 120.0
 _WATCH = Watch(every_s=2.0, answer_s=5.0, misses=5, stop_s=15.0)
 
 
+def _member(name: str, settings: Settings, *, health: Callable[[], Health] = Health) -> Member:
+    return Member(
+        name,
+        kind="actor",
+        settings=settings,
+        link=HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s),
+        clock=time.monotonic,
+        health=health,
+    )
+
+
 class _Hosted:
     """The body of a Ray actor."""
 
@@ -72,14 +83,7 @@ class _Hosted:
         """It serves with what it has loaded; what runs comes from the hub when that is there."""
         if name == CONFIG:
             return
-        member = Member(
-            name,
-            kind="actor",
-            settings=settings,
-            link=HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s),
-            clock=time.monotonic,
-            health=self._health,
-        )
+        member = _member(name, settings, health=self._health)
         follow(member, self._actor)
         await self._stack.enter_async_context(taking_part(member))
 
@@ -117,7 +121,11 @@ class _SupervisorHost:
         logs.setup(service=SUPERVISOR, level=settings.log.level, style=settings.log.style)
         specs = [Spec(name, _starter(name, environ)) for name in hosting.names(settings)]
         self._supervisor = Supervisor(specs, watch=_WATCH)
+        self._stack = AsyncExitStack()
         await self._supervisor.start()
+        member = _member(SUPERVISOR, settings)
+        follow(member, self._supervisor)
+        await self._stack.enter_async_context(taking_part(member))
 
     async def ready(self) -> Raised | None:
         try:
@@ -136,6 +144,7 @@ class _SupervisorHost:
         return self._supervisor.status()
 
     async def stop(self) -> None:
+        await self._stack.aclose()
         await self._supervisor.stop()
 
 

@@ -30,6 +30,7 @@ class Origins:
     given: Mapping[Source, Layer] = field(repr=False)
     """What every source says at the start."""
     sources: tuple[LiveSource, ...]
+    files: FileSource
     secrets: SecretReaders
     keyring: Keyring
     """As it was at the start."""
@@ -55,8 +56,9 @@ async def open_origins(
         **loading.files(environ),
         "environment": environment.read(environ),
     }
+    files = _files(environ, settings, wall)
     sources: list[LiveSource] = [
-        _files(environ, settings, wall),
+        files,
         EnvironmentSource(given["environment"], health=SourceHealth("environment", wall=wall)),
     ]
     current = ring
@@ -90,7 +92,7 @@ async def open_origins(
             readers["k8s"] = watched.read
             sources.append(watched)
         yield Origins(
-            settings, given, tuple(sources), SecretReaders(readers), ring, reread, session
+            settings, given, tuple(sources), files, SecretReaders(readers), ring, reread, session
         )
 
 
