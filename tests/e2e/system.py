@@ -44,6 +44,10 @@ _PATIENCE = {
     "ECAP__ORDERS__DECISION_TIMEOUT_S": "4",
     # What a killed worker was about to send is sent after this long.
     "ECAP__NOTIFICATIONS__CLAIM_S": "8",
+    # A killed replica does not come back under its name; a change waits for it this long.
+    "ECAP__HUB__STALE_AFTER_S": "5",
+    "ECAP__HUB__HOLD_S": "1",
+    "ECAP__HUB__CALLBACK_TIMEOUT_S": "3.5",
 }
 
 
