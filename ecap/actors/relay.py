@@ -36,7 +36,7 @@ _STOP_S = 5.0
 
 class OutboxRelay:
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._kafka, self._postgres = settings.kafka, settings.postgres
         self._outbox = settings.outbox
         self._pool: Pool | None = None
         self._stopping = asyncio.Event()
@@ -56,9 +56,9 @@ class OutboxRelay:
         self._outbox = outbox
 
     async def _use(self, postgres: Postgres) -> None:
-        self._settings = self._settings.model_copy(update={"postgres": postgres})
         if self._pool is not None:
             await self._pool.reconfigure(postgres)
+        self._postgres = postgres
 
     async def start(self) -> None:
         if self._task is None:
@@ -84,7 +84,7 @@ class OutboxRelay:
         raise NotFound(f"the relay has no {method}")
 
     async def _run(self) -> None:
-        async with open_pool(self._settings.postgres, service="relay") as pool:
+        async with open_pool(self._postgres, service="relay") as pool:
             self._pool, log = pool, TopicLog(pool)
             backoff = Backoff(first_s=0.1, cap_s=5.0)
             while not self._stopping.is_set():
@@ -100,10 +100,10 @@ class OutboxRelay:
 
     async def _session(self, log: TopicLog, backoff: Backoff) -> None:
         async with AsyncExitStack() as stack:
-            await create_topics(self._settings.kafka)
-            producer = await stack.enter_async_context(open_producer(self._settings.kafka))
-            probe = await stack.enter_async_context(open_consumer(self._settings.kafka))
-            audit = Audit(log, probe, kafka=self._settings.kafka)
+            await create_topics(self._kafka)
+            producer = await stack.enter_async_context(open_producer(self._kafka))
+            probe = await stack.enter_async_context(open_consumer(self._kafka))
+            audit = Audit(log, probe, kafka=self._kafka)
             await log.prepare()
             await audit.run()
             backoff.reset()

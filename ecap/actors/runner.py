@@ -37,7 +37,7 @@ class Runner:
         self, settings: Settings, pipeline: Pipeline[Any, Any], *, pool: Pool, member: str
     ) -> None:
         self.pipeline = pipeline
-        self._settings = settings
+        self._kafka = settings.kafka
         self._stream = settings.stream
         self._pool = pool
         partitions = [(t, p) for t in pipeline.topics for p in range(TOPICS[t].partitions)]
@@ -148,8 +148,8 @@ class Runner:
     async def _session(self, backoff: Backoff) -> None:
         wait_s = self._stream.fetch_wait_s
         # Whoever comes first; asking for a missing topic would keep the client busy.
-        await create_topics(self._settings.kafka)
-        async with open_consumer(self._settings.kafka, fetch_wait_s=wait_s) as consumer:
+        await create_topics(self._kafka)
+        async with open_consumer(self._kafka, fetch_wait_s=wait_s) as consumer:
             fetching = Fetching(consumer)
             heart = asyncio.create_task(
                 self._beat(), name=f"heartbeat-{self.pipeline.name}-{self._leases.member}"

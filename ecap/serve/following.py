@@ -10,7 +10,7 @@ from __future__ import annotations
 from ecap import spans
 from ecap.config import following
 from ecap.config.following import LEVEL, Follow
-from ecap.config.settings import Auth, Http, Limits, Mesh, Postgres
+from ecap.config.settings import Http, Limits, Mesh, Postgres
 from ecap.mesh.identity import imported
 from ecap.serve.asgi import Edge
 from ecap.serve.limits import ClientAddress
@@ -33,8 +33,8 @@ def follow(process: Process, edge: Edge) -> None:
         process.identity.replace_key(service_key(new))
         process.clients.reconfigure(new)
 
-    def auth(new: Auth) -> None:
-        process.verifier.reconfigure(skew_s=new.clock_skew_s)
+    def skew(new_s: float) -> None:
+        process.verifier.reconfigure(skew_s=new_s)
 
     following.follow(
         process.member,
@@ -44,7 +44,7 @@ def follow(process: Process, edge: Edge) -> None:
             Follow("limits", Limits, limits),
             Follow("mesh", Mesh, mesh, check=lambda new: imported(service_key(new))),
             Follow("postgres", Postgres, process.pool.reconfigure),
-            Follow("auth", Auth, auth),
+            Follow("auth.clock_skew_s", float, skew),
             Follow("telemetry.sample_ratio", float, spans.sample),
             *process.follows,
         ),
