@@ -168,6 +168,7 @@ class Edge:
             traceparent=request.trace.traceparent,
             path=request.path,
             checks=parts.checks,
+            member=parts.member,
         )
         around = CallContext(
             request.request_id,

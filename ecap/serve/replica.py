@@ -53,7 +53,12 @@ def build(
                 follow(process, edge)
                 async with taking_part(process.member):
                     yield EdgeParts(
-                        state, process.verifier, process.limiter, process.identity, process.checks
+                        state,
+                        process.verifier,
+                        process.limiter,
+                        process.identity,
+                        process.checks,
+                        process.member,
                     )
         finally:
             await asyncio.to_thread(spans.shutdown)

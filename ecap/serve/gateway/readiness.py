@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ecap.actors.hub_link import CONFIG
+from ecap.config.member import Member
 from ecap.errors import EcapError
 from ecap.mesh import MeshClient
 from ecap.serve import health
@@ -57,12 +58,16 @@ class WholeReadiness:
         return found | _sources(status.get(CONFIG, {}))
 
 
-def judged(found: Mapping[str, str]) -> Readiness:
+def judged(found: Mapping[str, str], member: Member | None) -> Readiness:
     """Raises Unavailable when something needed is down."""
     helpful = {name for name in found if name == "broker" or name.startswith(_HELPFUL)}
-    health.ready({name: outcome for name, outcome in found.items() if name not in helpful})
+    health.refuse({name: outcome for name, outcome in found.items() if name not in helpful})
     well = all(found[name] == "ok" for name in helpful)
-    return Readiness(status="ready" if well else "degraded", checks=dict(found))
+    return Readiness(
+        status="ready" if well else "degraded",
+        checks=dict(found),
+        configuration=health.configuration(member),
+    )
 
 
 def _answers(service: MeshClient, prefix: str) -> Check:

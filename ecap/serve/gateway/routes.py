@@ -68,7 +68,7 @@ async def readyz(call: Call[Gateway]) -> Readiness:
     broker is away: orders are accepted all the same, those that cannot be scored wait
     for review, and their events reach the stream when it is back.
     """
-    return judged(await call.state.readiness.get())
+    return judged(await call.state.readiness.get(), call.member)
 
 
 @api.get("/metrics", scope="metrics:read", media="text/plain")
