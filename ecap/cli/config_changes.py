@@ -44,9 +44,9 @@ def set_(
     try:
         body: dict[str, Any] = {"value": value_of(key, value), "reason": reason}
         if expires is not None:
-            body["expires_s"] = _seconds(expires, "--expires")
+            body["expires_s"] = seconds_of(expires, "--expires")
         if canary is not None:
-            body["canary"] = {**_canary(canary), "bake_s": _seconds(bake, "--bake")}
+            body["canary"] = {**canary_of(canary), "bake_s": seconds_of(bake, "--bake")}
         started = time.perf_counter()
         with open_door(url) as door:
             before = door.get(f"/{key}")
@@ -125,7 +125,8 @@ def value_of(key: str, text: str) -> Any:
         return None
     if not schema.is_text(key):
         return environment.parsed(key, text)
-    if setting.mentions(str) or setting.mentions(Decimal) or setting.secret:
+    is_text = setting.mentions(str) and not setting.mentions(bool)
+    if is_text or setting.mentions(Decimal) or setting.secret:
         return text
     try:
         return msgspec.json.decode(text)
@@ -133,7 +134,7 @@ def value_of(key: str, text: str) -> Any:
         return text  # the hub says what is wrong with it
 
 
-def _canary(text: str) -> dict[str, Any]:
+def canary_of(text: str) -> dict[str, Any]:
     if text.endswith("%"):
         try:
             return {"share": float(text[:-1]) / 100}
@@ -142,7 +143,7 @@ def _canary(text: str) -> dict[str, Any]:
     return {"members": [name.strip() for name in text.split(",") if name.strip()]}
 
 
-def _seconds(text: str, option: str) -> float:
+def seconds_of(text: str, option: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise Invalid(f"{option} {text}: write a duration as 90, 15m, 2h or 1d", field=option)
