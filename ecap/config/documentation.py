@@ -31,8 +31,11 @@ which it hides.
 - `${NAME}` and `${NAME:default}` are read in files and ConfigMaps; `$${` is a plain `${`.
 - Secrets are written as references: `vault:path#key`, `k8s:name/key`, `file:/path`, or `enc:...`
   made by `ecap secrets put --enc`. What comes out of a secret store is never read as a reference.
-- A change of a **live** setting reaches every process in milliseconds. The others are taken by a
-  restart, and a change while ECAP runs is refused with the reason given here.
+- A change of a **live** setting reaches every process in milliseconds, and takes effect for
+  what begins from then on. The others are taken by a restart, and a change while ECAP runs is
+  refused with the reason given here.
+- `services.*` are live where `ecap up` deployed the services. On a cluster the deployment is
+  KubeRay's, which would undo the change: it is refused, and belongs into the RayService.
 """
 
 
