@@ -81,13 +81,14 @@ async def _calls() -> dict[str, float]:
     from ecap.actors.reach import NAMESPACE, RayActors
     from ecap.clients.postgres import open_pool
     from ecap.config import load
-    from ecap.mesh import CallPolicy
+    from ecap.config.settings import Mesh
+    from ecap.mesh import MeshClients
 
     ray.init(address="auto", namespace=NAMESPACE, log_to_driver=False)
     settings = load()
     times: list[float] = []
     async with open_pool(settings.postgres, service="bench") as pool:
-        shards = RayActors(settings).shards(pool, policy=lambda _: CallPolicy())
+        shards = RayActors(settings).shards(pool, clients=MeshClients(Mesh()))
         for _ in range(_CALLS):
             user = new_id()
             question = ScoreQuestion(

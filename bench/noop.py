@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ecap.config import Settings
 from ecap.serve.asgi import Edge
 from ecap.serve.models import Model
-from ecap.serve.process import Actors, Process, build
+from ecap.serve.process import Actors, Process
+from ecap.serve.replica import build
 from ecap.serve.routing import Api, Call
 
 

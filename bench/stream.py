@@ -187,7 +187,7 @@ def _row(name: str, rate: float, baseline: str, of: float) -> dict[str, Any]:
 
 async def _plain_shard() -> None:
     collect_rarely()
-    shard = hosting.build("fraud-0", load())
+    shard = hosting.build("fraud-0", load(), os.environ)
     await shard.start()
     await asyncio.Event().wait()
 

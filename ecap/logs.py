@@ -125,5 +125,9 @@ def setup(
     )
     root = logging.getLogger("ecap")
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
     root.propagate = False
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    logging.getLogger("ecap").setLevel(level.upper())

@@ -43,6 +43,9 @@ class _Export:
         self._scope = InstrumentationScope("ecap")
         url = endpoint.rstrip("/") + "/v1/traces"
         self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=url))
+        self.sample(ratio)
+
+    def sample(self, ratio: float) -> None:
         # As OpenTelemetry's TraceIdRatioBased: every service keeps the same traces.
         self._below = round(ratio * 2**64)
 
@@ -89,6 +92,12 @@ def setup(endpoint: str | None, *, service: str, ratio: float) -> None:
     global _sink
     shutdown()
     _sink = _Export(endpoint, service=service, ratio=ratio) if endpoint else None
+
+
+def sample(ratio: float) -> None:
+    """The part of the traces that is exported from now on."""
+    if _sink is not None:
+        _sink.sample(ratio)
 
 
 def enabled() -> bool:

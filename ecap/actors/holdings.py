@@ -48,6 +48,9 @@ class Holdings:
         self._committed = committed
         self._letters = DeadLetters(pool)
 
+    def reconfigure(self, settings: Stream) -> None:
+        self._settings = settings
+
     async def settle(self, fetching: Fetching) -> None:
         """Compare what we hold with PostgreSQL; take, recover, hand over, repair, snapshot."""
         view = await self._leases.view()

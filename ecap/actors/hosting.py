@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
+from ecap.actors.hub_link import CONFIG
 from ecap.actors.limits import LIMITS, LimitLedger
 from ecap.actors.relay import OutboxRelay
 from ecap.actors.shard import Shard
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
 
+# In the environment of the actors' processes.
+BOOT_ID = "ECAP_BOOT_ID"
 RELAY = "relay"
 SHARED = "streams-0"
 
@@ -39,11 +42,16 @@ def names(settings: Settings) -> list[str]:
         for number in range(count)
     ]
     shared = [SHARED] if settings.stream.shared else []
-    return [LIMITS, RELAY, *shards, *shared]
+    return [CONFIG, LIMITS, RELAY, *shards, *shared]
 
 
-def build(name: str, settings: Settings) -> Actor:
+def build(name: str, settings: Settings, environ: Mapping[str, str]) -> Actor:
     """Raises Misconfigured for a name that is nobody's."""
+    if name == CONFIG:
+        # Late: it alone speaks to Kubernetes and keeps a session at Vault.
+        hub = import_module("ecap.actors.config_hub").ConfigHub
+        actor: Actor = hub(environ, boot_id=environ[BOOT_ID])
+        return actor
     if name == RELAY:
         return OutboxRelay(settings)
     if name == LIMITS:

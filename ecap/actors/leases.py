@@ -74,6 +74,10 @@ class Leases:
         self._ttl_s = ttl_s
         self._incarnation = 0
 
+    def reconfigure(self, *, ttl_s: float) -> None:
+        """From the next heartbeat on."""
+        self._ttl_s = ttl_s
+
     async def join(self) -> None:
         """From now on an older process of this name cannot heartbeat."""
         topics, partitions = _columns(self._partitions)

@@ -59,6 +59,13 @@ class _Held:
         self.asked = False
         self.waiters: list[asyncio.Future[None]] = []
 
+    def limited(self, rate: float, burst: float) -> None:
+        """From now on by these. The old limit's refusal ends, and no more is kept of what
+        it lent than the new one would lend."""
+        self.rate, self.burst = rate, burst
+        self.denied_until_s = 0.0
+        self.tokens = min(self.tokens, math.floor(burst))
+
 
 class LeasedLimiter:
     def __init__(
@@ -81,6 +88,10 @@ class LeasedLimiter:
         self._unreachable = metrics.limit_ledger_unreachable.labels(service)
         self._sweep_at = _SWEEP_AT
 
+    def reconfigure(self, *, lease_s: float) -> None:
+        """For what is lent from now on; the limits themselves come with each request."""
+        self._lease_s = lease_s
+
     def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict | None:
         """Decide from what is held; None when the ledger has to be asked."""
         now_s = self._clock()
@@ -89,7 +100,8 @@ class LeasedLimiter:
         held = self._held.get(key)
         if held is None:
             return None
-        held.rate, held.burst = rate_per_s, burst
+        if held.rate != rate_per_s or held.burst != burst:
+            held.limited(rate_per_s, burst)
         if held.tokens > 0 and now_s < held.expires_s:
             held.tokens -= 1
             held.used += 1

@@ -29,7 +29,8 @@ class Record:
 
 
 class Pipeline(Protocol[State, Result]):
-    """One state per partition; the runtime calls everything from one task."""
+    """One state per partition; the runtime calls everything from one task. It may have
+    `follows`: a change of what it made from settings is applied between two batches."""
 
     name: str
     topics: tuple[str, ...]

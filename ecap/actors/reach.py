@@ -6,7 +6,7 @@ Apart from `remote`, so that replicas do not import what actors are made of.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,13 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from ecap.actors.asking import ShardClient
 from ecap.actors.directory import Directory
+from ecap.actors.hub_link import CONFIG, HubConnection
 from ecap.actors.leasing import LeasedLimiter
 from ecap.actors.limits import LIMITS
 from ecap.clients.postgres import Pool
 from ecap.config.settings import Settings
 from ecap.errors import DeadlineExceeded, EcapError, Unavailable
-from ecap.mesh import CallPolicy, MeshClient, Transport, Unreached
+from ecap.mesh import CallPolicy, MeshClient, MeshClients, Transport, Unreached
 
 NAMESPACE = "ecap"
 
@@ -90,25 +91,16 @@ class RayActors:
     def transport(self, actor: str) -> Transport:
         return RayActorTransport(actor)
 
-    def limiter(self, service: str) -> LeasedLimiter | None:
-        """None where limits are switched off."""
-        limits = self._settings.limits
-        if not limits.enabled:
-            return None
+    def limiter(self, service: str) -> LeasedLimiter:
         client = MeshClient(LIMITS, self.transport(LIMITS), _LEASE_POLICY)
 
         async def lease(requests: Any) -> Any:
             return await client.call("lease", requests)
 
-        return LeasedLimiter(lease, service=service, lease_s=limits.lease_s)
+        return LeasedLimiter(lease, service=service, lease_s=self._settings.limits.lease_s)
 
-    def shards(self, pool: Pool, *, policy: Callable[[str], CallPolicy]) -> ShardClient:
-        """`policy` answers that of an actor name, such as `Process.policy`."""
-        clients: dict[str, MeshClient] = {}
+    def hub(self) -> HubConnection:
+        return HubConnection(self.transport(CONFIG), hold_s=self._settings.hub.hold_s)
 
-        def client(actor: str) -> MeshClient:
-            if actor not in clients:
-                clients[actor] = MeshClient(actor, self.transport(actor), policy(actor))
-            return clients[actor]
-
-        return ShardClient(Directory(pool), client)
+    def shards(self, pool: Pool, *, clients: MeshClients) -> ShardClient:
+        return ShardClient(Directory(pool), lambda actor: clients.of(actor, self.transport))

@@ -23,8 +23,9 @@ from ecap.actors.sending import Sent, send
 from ecap.actors.topic_log import SCHEMA_OF, Lane, Place, Placed, Row, TopicLog
 from ecap.clients.kafka import AIOKafkaProducer, create_topics, open_consumer, open_producer
 from ecap.clients.outbox import SCHEMAS
-from ecap.clients.postgres import open_pool
-from ecap.config.settings import Settings
+from ecap.clients.postgres import Pool, open_pool
+from ecap.config.following import Follow
+from ecap.config.settings import Outbox, Postgres, Settings
 from ecap.errors import EcapError, NotFound, Retryable, Unavailable
 
 _log = logs.get("ecap.relay")
@@ -37,13 +38,29 @@ _STOP_S = 5.0
 
 class OutboxRelay:
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._kafka, self._postgres = settings.kafka, settings.postgres
+        self._outbox = settings.outbox
+        self._pool: Pool | None = None
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._trouble: str | None = "not started"
         self._suspected: set[Place] = set()
         self._audit_due = asyncio.Event()
         self._schema_pause: dict[str, tuple[Backoff, float]] = {}
+
+    def follows(self) -> list[Follow[Any]]:
+        return [
+            Follow("postgres", Postgres, self._use),
+            Follow("outbox", Outbox, self._reconfigure),
+        ]
+
+    def _reconfigure(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def _use(self, postgres: Postgres) -> None:
+        if self._pool is not None:
+            await self._pool.reconfigure(postgres)
+        self._postgres = postgres
 
     async def start(self) -> None:
         if self._task is None:
@@ -69,8 +86,8 @@ class OutboxRelay:
         raise NotFound(f"the relay has no {method}")
 
     async def _run(self) -> None:
-        async with open_pool(self._settings.postgres, service="relay") as pool:
-            log = TopicLog(pool)
+        async with open_pool(self._postgres, service="relay") as pool:
+            self._pool, log = pool, TopicLog(pool)
             backoff = Backoff(first_s=0.1, cap_s=5.0)
             while not self._stopping.is_set():
                 try:
@@ -85,10 +102,10 @@ class OutboxRelay:
 
     async def _session(self, log: TopicLog, backoff: Backoff) -> None:
         async with AsyncExitStack() as stack:
-            await create_topics(self._settings.kafka)
-            producer = await stack.enter_async_context(open_producer(self._settings.kafka))
-            probe = await stack.enter_async_context(open_consumer(self._settings.kafka))
-            audit = Audit(log, probe, kafka=self._settings.kafka)
+            await create_topics(self._kafka)
+            producer = await stack.enter_async_context(open_producer(self._kafka))
+            probe = await stack.enter_async_context(open_consumer(self._kafka))
+            audit = Audit(log, probe, kafka=self._kafka)
             await log.prepare()
             await audit.run()
             backoff.reset()
@@ -99,8 +116,7 @@ class OutboxRelay:
             await self._pump(log, producer)
 
     async def _pump(self, log: TopicLog, producer: AIOKafkaProducer) -> None:
-        poll = self._settings.outbox
-        delay_s = poll.poll_min_s
+        delay_s = self._outbox.poll_min_s
         backoff = Backoff(first_s=0.05, cap_s=2.0)
         while not self._stopping.is_set():
             try:
@@ -113,11 +129,12 @@ class OutboxRelay:
                 continue
             backoff.reset()
             self._trouble = None
+            poll = self._outbox
             if busy:
                 delay_s = poll.poll_min_s
             else:
-                await self._pause(delay_s)
-                delay_s = min(delay_s * 1.5, poll.poll_max_s)
+                await self._pause(min(delay_s, poll.poll_max_s))
+                delay_s = min(max(delay_s * 1.5, poll.poll_min_s), poll.poll_max_s)
 
     async def _round(self, log: TopicLog, producer: AIOKafkaProducer) -> bool:
         """Raises Retryable when PostgreSQL or the broker is away."""
@@ -184,7 +201,7 @@ class OutboxRelay:
 
     async def _placed(self, log: TopicLog, schema: str, unplaced: bool) -> Placed:
         if unplaced:
-            return await log.place(schema, limit=self._settings.outbox.batch_max_events)
+            return await log.place(schema, limit=self._outbox.batch_max_events)
         topics = [topic for topic, owner in SCHEMA_OF.items() if owner == schema]
         return Placed(await log.lanes(topics), {})
 
@@ -193,7 +210,7 @@ class OutboxRelay:
     ) -> Sent:
         """New rows at hand are sent at once, unless older ones of the lane come first."""
         if not rows or rows[0][0] != lane.sent_pos:
-            rows = await log.backlog(lane, limit=self._settings.outbox.batch_max_events)
+            rows = await log.backlog(lane, limit=self._outbox.batch_max_events)
         if not rows:
             raise LookupError(f"{lane.place} lacks events from {lane.sent_pos} on in its outbox")
         if lane.place in self._suspected:
@@ -219,15 +236,13 @@ class OutboxRelay:
                 await audit.count_pending()
                 if loop.time() >= purge_at_s:
                     purge_at_s = loop.time() + _PURGE_EVERY_S
-                    await audit.purge(
-                        now=datetime.now(UTC), retention_s=self._settings.outbox.retention_s
-                    )
+                    await audit.purge(now=datetime.now(UTC), retention_s=self._outbox.retention_s)
             except Retryable as exc:
                 self._failed(exc)
             except Exception:  # noqa: BLE001  nor may a bug here end the watch over the broker
                 _log.exception("the audit failed")
             self._audit_due.clear()
-            every_s = self._settings.outbox.audit_every_s
+            every_s = self._outbox.audit_every_s
             if self._suspected:
                 await self._pause(min(every_s, 0.2))
                 continue

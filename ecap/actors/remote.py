@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import ray
@@ -16,10 +18,15 @@ from ray.exceptions import ActorDiedError, RayError
 
 from ecap import logs
 from ecap.actors import hosting
+from ecap.actors.following import follow
 from ecap.actors.garbage import collect_rarely
-from ecap.actors.reach import NAMESPACE, Raised, find, opened
+from ecap.actors.hub_link import CONFIG, HubConnection
+from ecap.actors.reach import NAMESPACE, Raised, RayActorTransport, find, opened
 from ecap.actors.supervisor import Spec, Supervisor, Watch
-from ecap.config import load
+from ecap.config import Settings, load
+from ecap.config.joining import taking_part
+from ecap.config.member import Member
+from ecap.config.protocol import Health
 from ecap.errors import EcapError, NotFound, Unavailable
 
 SUPERVISOR = "supervisor"
@@ -34,11 +41,24 @@ _OPTIONS: dict[str, Any] = {
     "num_cpus": 0.01,
     "max_concurrency": 1000,
 }
+# Every member has one question waiting in the hub, all the time.
+_MEMBERS = 5000
 _STOP_S = 12.0
 _STOP_ALL_S = 45.0
 _START_ALL_S = 120.0
 # A worker of Ray starts in two seconds, and Ray itself restarts one that was killed.
 _WATCH = Watch(every_s=2.0, answer_s=5.0, misses=5, stop_s=15.0)
+
+
+def _member(name: str, settings: Settings, *, health: Callable[[], Health] = Health) -> Member:
+    return Member(
+        name,
+        kind="actor",
+        settings=settings,
+        link=HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s),
+        clock=time.monotonic,
+        health=health,
+    )
 
 
 class _Hosted:
@@ -48,13 +68,28 @@ class _Hosted:
         self._refused: EcapError | None = None
         collect_rarely()
         try:
-            settings = load({**os.environ, **environ})
+            environ = {**os.environ, **environ}
+            settings = load(environ)
             logs.setup(service=name, level=settings.log.level, style=settings.log.style)
-            self._actor = hosting.build(name, settings)
+            self._actor = hosting.build(name, settings, environ)
+            self._stack = AsyncExitStack()
             await self._actor.start()
+            await self._join(name, settings)
         except EcapError as exc:
             # Raised from here, Ray would turn it into a text about a dead actor.
             self._refused = exc
+
+    async def _join(self, name: str, settings: Settings) -> None:
+        """It serves with what it has loaded; what runs comes from the hub when that is there."""
+        if name == CONFIG:
+            return
+        member = _member(name, settings, health=self._health)
+        follow(member, self._actor)
+        await self._stack.enter_async_context(taking_part(member))
+
+    def _health(self) -> Health:
+        found = self._actor.health()
+        return Health(ok=bool(found.get("alive", True) and found.get("ok", True)))
 
     async def ready(self) -> Raised | None:
         return Raised(self._refused) if self._refused else None
@@ -74,6 +109,7 @@ class _Hosted:
 
     async def stop(self) -> None:
         if not self._refused:
+            await self._stack.aclose()
             await self._actor.stop()
 
 
@@ -85,7 +121,11 @@ class _SupervisorHost:
         logs.setup(service=SUPERVISOR, level=settings.log.level, style=settings.log.style)
         specs = [Spec(name, _starter(name, environ)) for name in hosting.names(settings)]
         self._supervisor = Supervisor(specs, watch=_WATCH)
+        self._stack = AsyncExitStack()
         await self._supervisor.start()
+        member = _member(SUPERVISOR, settings)
+        follow(member, self._supervisor)
+        await self._stack.enter_async_context(taking_part(member))
 
     async def ready(self) -> Raised | None:
         try:
@@ -104,6 +144,7 @@ class _SupervisorHost:
         return self._supervisor.status()
 
     async def stop(self) -> None:
+        await self._stack.aclose()
         await self._supervisor.stop()
 
 
@@ -127,7 +168,8 @@ class _Child:
 
 def _create(body: type, name: str, *args: Any) -> Any:
     """The actor of this name, made if there is none. Untyped, as Ray's handles are."""
-    return ray.remote(body).options(name=name, **_OPTIONS).remote(*args)
+    options = {**_OPTIONS, "max_concurrency": _MEMBERS} if name == CONFIG else _OPTIONS
+    return ray.remote(body).options(name=name, **options).remote(*args)
 
 
 def host(name: str, environ: Mapping[str, str]) -> Any:
@@ -165,14 +207,15 @@ async def _stop(handle: Any) -> None:
 # ---- for whoever owns the Ray node
 
 
-async def ensure_supervisor(environ: Mapping[str, str]) -> None:
+async def ensure_supervisor(environ: Mapping[str, str], *, boot_id: str) -> None:
     """Start the supervisor, and wait until it has started every actor.
 
     `environ` is laid over the environment of the actors' processes: addresses and
-    secret references, never values of secrets. Raises Misconfigured with an actor's
+    secret references, never values of secrets. With a new `boot_id` the configuration
+    hub takes what only a restart can change. Raises Misconfigured with an actor's
     reason to refuse, Unavailable when they have not all started in time.
     """
-    handle = _create(_SupervisorHost, SUPERVISOR, dict(environ))
+    handle = _create(_SupervisorHost, SUPERVISOR, {**environ, hosting.BOOT_ID: boot_id})
     try:
         async with asyncio.timeout(_START_ALL_S):
             opened(await handle.ready.remote())

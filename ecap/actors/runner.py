@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from ecap.actors.owned import Poisoned
 from ecap.actors.pipeline import Pipeline
 from ecap.clients.kafka import ConsumerRecord, create_topics, open_consumer
 from ecap.clients.postgres import Pool, load_queries
-from ecap.config.settings import Settings
+from ecap.config.settings import Settings, Stream
 from ecap.domain.events import TOPICS
 from ecap.domain.partitions import partition_of
 from ecap.errors import Fenced, NotFound, Retryable, Unavailable
@@ -35,7 +35,7 @@ class Runner:
         self, settings: Settings, pipeline: Pipeline[Any, Any], *, pool: Pool, member: str
     ) -> None:
         self.pipeline = pipeline
-        self._settings = settings
+        self._kafka = settings.kafka
         self._stream = settings.stream
         self._pool = pool
         partitions = [(t, p) for t in pipeline.topics for p in range(TOPICS[t].partitions)]
@@ -55,10 +55,27 @@ class Runner:
             committer=self._committer,
             committed=self._committed,
         )
+        self._applying = asyncio.Lock()
         self._committing: asyncio.Task[None] | None = None
         self._valid_until_s = 0.0
         self._stopping = asyncio.Event()
         self.trouble: str | None = "not started"
+
+    # ---- change
+
+    def reconfigure(self, stream: Stream) -> None:
+        self._stream = stream
+        self._leases.reconfigure(ttl_s=stream.lease_ttl_s)
+        self._holdings.reconfigure(stream)
+        # The next heartbeat may shorten the lease without our hearing of it.
+        latest_s = asyncio.get_running_loop().time() + stream.lease_ttl_s
+        self._valid_until_s = min(self._valid_until_s, latest_s)
+
+    async def between_batches(self, change: Callable[[], object]) -> None:
+        """A batch is applied with one configuration of the pipeline, from its first event
+        to its last; questions follow it at the same moment."""
+        async with self._applying:
+            change()
 
     # ---- life
 
@@ -135,8 +152,8 @@ class Runner:
     async def _session(self, backoff: Backoff) -> None:
         wait_s = self._stream.fetch_wait_s
         # Whoever comes first; asking for a missing topic would keep the client busy.
-        await create_topics(self._settings.kafka)
-        async with open_consumer(self._settings.kafka, fetch_wait_s=wait_s) as consumer:
+        await create_topics(self._kafka)
+        async with open_consumer(self._kafka, fetch_wait_s=wait_s) as consumer:
             fetching = Fetching(consumer)
             heart = asyncio.create_task(
                 self._beat(), name=f"heartbeat-{self.pipeline.name}-{self._leases.member}"
@@ -179,18 +196,19 @@ class Runner:
         """Raises Superseded. PostgreSQL being away is for the others to notice."""
         clock = asyncio.get_running_loop().time
         while True:
-            started_s = clock()
+            valid_until_s = clock() + self._stream.lease_ttl_s
             with contextlib.suppress(Retryable):
                 await self._leases.heartbeat()
-                self._valid_until_s = started_s + self._stream.lease_ttl_s
+                self._valid_until_s = min(valid_until_s, clock() + self._stream.lease_ttl_s)
             await asyncio.sleep(self._stream.heartbeat_s)
 
     async def _step(self, records: Mapping[Place, Sequence[ConsumerRecord]]) -> None:
         """Apply while the previous batch is being committed, then commit this one."""
         batch = Batch()
-        for place, found in records.items():
-            if owned := self._holdings.owned.get(place):
-                await owned.apply(found, batch)
+        async with self._applying:
+            for place, found in records.items():
+                if owned := self._holdings.owned.get(place):
+                    await owned.apply(found, batch)
         if batch.moves:
             await self._committed()
             self._committing = asyncio.create_task(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -15,8 +16,10 @@ from ecap.actors.leases import NotOwner
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.runner import Runner
 from ecap.clients.postgres import Pool, open_pool
-from ecap.config.settings import Settings
-from ecap.errors import EcapError, NotFound
+from ecap.config import following
+from ecap.config.following import Follow
+from ecap.config.settings import Postgres, Settings, Stream
+from ecap.errors import EcapError, Misconfigured, NotFound
 from ecap.mesh import CallContext, use
 
 _ANSWER_S = 1.0
@@ -55,11 +58,31 @@ class Shard:
         self._runners: dict[str, Runner] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
+        self._pool: Pool | None = None
+
+    def follows(self) -> list[Follow[Any]]:
+        """Of a shard that has started."""
+        assert self._pool is not None
+        return [
+            Follow("postgres", Postgres, self._pool.reconfigure),
+            Follow("stream", Stream, self._reconfigure, check=check_stream),
+            *(
+                replace(line, apply=_between_batches(runner, line.apply))
+                for runner in self._runners.values()
+                for line in following.follows(runner.pipeline)
+            ),
+            *(line for worker in self._workers for line in following.follows(worker)),
+        ]
+
+    def _reconfigure(self, stream: Stream) -> None:
+        check_stream(stream)
+        for runner in self._runners.values():
+            runner.reconfigure(stream)
 
     async def start(self) -> None:
         if self._tasks:
             return
-        pool = await self._stack.enter_async_context(
+        self._pool = pool = await self._stack.enter_async_context(
             open_pool(self._settings.postgres, service=self.member)
         )
         for pipeline in self._pipelines:
@@ -140,3 +163,18 @@ class Shard:
                 )
             except NotOwner:
                 return Elsewhere()
+
+
+def check_stream(stream: Stream) -> None:
+    """Raises Misconfigured."""
+    if 2 * stream.heartbeat_s > stream.lease_ttl_s:
+        raise Misconfigured(
+            f"stream.lease_ttl_s ({stream.lease_ttl_s:g}) has to be at least twice"
+            f" stream.heartbeat_s ({stream.heartbeat_s:g}), or partitions are lost"
+        )
+
+
+def _between_batches(
+    runner: Runner, apply: Callable[[Any], object]
+) -> Callable[[Any], Awaitable[None]]:
+    return lambda new: runner.between_batches(lambda: apply(new))

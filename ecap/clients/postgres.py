@@ -27,6 +27,9 @@ UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 
+# Longer than a statement may run by default; what still holds a connection is cut off.
+_DRAIN_S = 30.0
+
 _NAME = re.compile(r"^--\s*name:\s*(\w+)\s*$", re.MULTILINE)
 _AWAY = (
     OSError,
@@ -110,6 +113,7 @@ class Pool:
         self._opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)
         self._service = service
         self._role = role
+        self._draining: set[asyncio.Task[None]] = set()
         self._wait = metrics.pg_pool_wait_seconds.labels(service)
         self._size = metrics.pg_pool_size.labels(service)
 
@@ -130,6 +134,19 @@ class Pool:
         Raises Misconfigured or Unavailable, and changes nothing, when no connection
         can be had with `settings`.
         """
+        await _drain(await self._switch(settings), drain_s=drain_s)
+
+    async def reconfigure(self, settings: Postgres) -> None:
+        """As `replace`, but returns as soon as the new connections are used."""
+        before = await self._switch(settings)
+        task = asyncio.create_task(
+            _drain(before, drain_s=_DRAIN_S), name=f"postgres-drain-{self._service}"
+        )
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    async def _switch(self, settings: Postgres) -> _Opened:
+        """Answers what was used before."""
         pool = await _prepare(settings, service=self._service, role=self._role)
         opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)
         try:
@@ -140,15 +157,13 @@ class Pool:
             pool.terminate()
             raise
         before, self._opened = self._opened, opened
-        try:
-            async with asyncio.timeout(drain_s):
-                await before.unused()
-        except TimeoutError:
-            before.pool.terminate()
-        else:
-            await _close(before.pool)
+        return before
 
     async def close(self) -> None:
+        draining = list(self._draining)
+        for task in draining:
+            task.cancel()
+        await asyncio.gather(*draining, return_exceptions=True)
         await _close(self._opened.pool)
 
     @asynccontextmanager
@@ -236,3 +251,15 @@ async def _close(pool: asyncpg.Pool[asyncpg.Record]) -> None:
             await pool.close()
     except TimeoutError:
         pool.terminate()
+
+
+async def _drain(before: _Opened, *, drain_s: float) -> None:
+    try:
+        async with asyncio.timeout(drain_s):
+            await before.unused()
+    except (TimeoutError, asyncio.CancelledError) as exc:
+        before.pool.terminate()
+        if isinstance(exc, asyncio.CancelledError):
+            raise
+    else:
+        await _close(before.pool)

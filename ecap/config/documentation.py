@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
@@ -31,8 +31,11 @@ which it hides.
 - `${NAME}` and `${NAME:default}` are read in files and ConfigMaps; `$${` is a plain `${`.
 - Secrets are written as references: `vault:path#key`, `k8s:name/key`, `file:/path`, or `enc:...`
   made by `ecap secrets put --enc`. What comes out of a secret store is never read as a reference.
-- A change of a **live** setting reaches every process in milliseconds. The others are taken by a
-  restart, and a change while ECAP runs is refused with the reason given here.
+- A change of a **live** setting reaches every process in milliseconds, and takes effect for
+  what begins from then on. The others are taken by a restart, and a change while ECAP runs is
+  refused with the reason given here.
+- `services.*` are live where `ecap up` deployed the services. On a cluster the deployment is
+  KubeRay's, which would undo the change: it is refused, and belongs into the RayService.
 """
 
 
@@ -104,6 +107,8 @@ def _name(annotation: Any) -> str:
     arguments = typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_name(part) for part in arguments if part is not type(None))
+    if origin is Annotated:
+        return _name(arguments[0])
     if origin is typing.Literal:
         return " ".join(f"`{part}`" for part in arguments)
     if origin is tuple:

@@ -49,6 +49,10 @@ class FileSource:
         self._debounce_s = debounce_s
         self._poll_s = poll_s
 
+    def reconfigure(self, *, debounce_s: float, poll_s: float) -> None:
+        self._debounce_s = debounce_s
+        self._poll_s = poll_s
+
     async def watch(self) -> AsyncIterator[Reading]:
         last: Mapping[Source, Layer] | None = None
         with _Watch(asyncio.get_running_loop()) as watch:

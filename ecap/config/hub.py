@@ -117,6 +117,25 @@ class Hub:
         """Raises Unavailable while the hub starts."""
         return self._open().accepted
 
+    async def trial(self, edit: Edit) -> Accepted:
+        """What counts if this were set. Nothing changes, and no member is asked.
+
+        Raises what refuses it.
+        """
+        proposal = Proposal(HUB, "a trial", edit=edit)
+        return await self._wanted(self.accepted(), self._journal.version + 1, proposal)
+
+    async def leaves(self, version: int) -> Mapping[str, Any]:
+        """Of a version that ran, secrets included. Raises NotFound."""
+        packed = await self._journal.state(version)
+        if packed is None:
+            raise NotFound(f"no version {version} ever ran")
+        return packed.leaves
+
+    async def started(self) -> None:
+        """Until it has found its place in the history."""
+        await self._started.wait()
+
     def standing(self) -> list[dict[str, Any]]:
         """A row for each member: what it runs, and whether that is what it should."""
         found = self.accepted()

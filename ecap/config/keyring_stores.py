@@ -8,13 +8,15 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ecap.config import keyring_text
 from ecap.config.control import Keyring as Section
 from ecap.config.keyring import Key, Keyring, with_material
-from ecap.config.vault import VaultSecrets
 from ecap.errors import Conflict, Misconfigured, NotFound
+
+if TYPE_CHECKING:
+    from ecap.config.vault import VaultSecrets
 
 
 @dataclass(frozen=True)

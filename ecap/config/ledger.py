@@ -42,6 +42,7 @@ class Ledger:
         self._clock = clock
         self._members: dict[str, Membership] = {}
         self._news = asyncio.Event()
+        self._calls = asyncio.Event()
 
     def __iter__(self) -> Iterator[Membership]:
         return iter(list(self._members.values()))
@@ -59,6 +60,7 @@ class Ledger:
         if member.incarnation != report.incarnation:
             member.incarnation = report.incarnation
             member.failed = None
+            self.wake()
         if report.failed is not None and report.failed.version == member.ordered:
             member.failed_at = self._clock()
         member.ordered = 0
@@ -70,7 +72,7 @@ class Ledger:
         member.health = report.health
         member.prefixes = report.prefixes
         member.reports += 1
-        self.wake()
+        self._tell()
         return member
 
     def check(self, report: Report) -> None:
@@ -83,7 +85,7 @@ class Ledger:
         member = self._members.get(name)
         if member is not None and member.incarnation == incarnation:
             del self._members[name]
-            self.wake()
+            self._tell()
 
     def live(self, *, stale_after_s: float) -> list[Membership]:
         limit = self._clock() - stale_after_s
@@ -97,17 +99,19 @@ class Ledger:
                 del self._members[member.name]
 
     def wake(self) -> None:
-        """Whoever waits looks again."""
+        """Members are called: there may be something for them to do."""
+        self._calls.set()
+        self._calls = asyncio.Event()
+        self._tell()
+
+    async def call(self, *, timeout_s: float) -> None:
+        """Returns when members are called, or after `timeout_s`. What other members
+        report wakes nobody here: of hundreds, each would wake all."""
+        await _within(self._calls, timeout_s)
+
+    def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-    async def news(self, *, timeout_s: float) -> None:
-        """Returns at the next report or wake-up, or after `timeout_s`."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._news.wait()
-        except TimeoutError:
-            return
 
     async def until(self, done: Callable[[], bool], *, timeout_s: float = math.inf) -> bool:
         """Whether `done` came true in time."""
@@ -116,5 +120,13 @@ class Ledger:
             left = deadline - self._clock()
             if left <= 0:
                 return False
-            await self.news(timeout_s=min(left, _LOOK_S))
+            await _within(self._news, min(left, _LOOK_S))
         return True
+
+
+async def _within(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

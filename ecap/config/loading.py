@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import ecap
 from ecap.config import (
@@ -18,7 +20,6 @@ from ecap.config import (
     references,
     schema,
     validation,
-    vault,
     yaml_layer,
 )
 from ecap.config.assembly import Draft
@@ -29,6 +30,9 @@ from ecap.config.layers import Given, Layer, Source
 from ecap.config.references import Reference
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from ecap.config.vault import VaultSecrets
 
 
 def config_dir(environ: Mapping[str, str]) -> Path:
@@ -87,7 +91,7 @@ class Reader:
         self._plain = plain
         self._environ = environ
         self._places = plain.references()
-        self._store: vault.VaultSecrets | None = None
+        self._store: VaultSecrets | None = None
         self._keyring: Keyring | None = None
 
     def read(self, reference: Reference) -> str:
@@ -95,7 +99,7 @@ class Reader:
         if reference.scheme == "file":
             return references.read_file(reference, where=where)
         if reference.scheme == "vault":
-            return vault.item(self._vault(where), reference, where=where)
+            return str(_vault().item(self._vault(where), reference, where=where))
         if reference.scheme == "enc":
             return self.keyring(where).open_text(reference.target, where=where)
         raise Misconfigured(
@@ -107,17 +111,19 @@ class Reader:
         section = self._vault_section()
         if section.address is None or section.config_path is None:
             return None
-        return vault.layer(self._vault("vault.config_path"), section.config_path)
+        found: Layer = _vault().layer(self._vault("vault.config_path"), section.config_path)
+        return found
 
     def _vault_section(self) -> Vault:
         return validation.section(Vault, "vault", self._plain.values, self._plain.found)
 
-    def _vault(self, where: str) -> vault.VaultSecrets:
+    def _vault(self, where: str) -> VaultSecrets:
         if self._store is None:
             section = self._vault_section()
             if section.address is None:
                 raise Misconfigured(f"{where} refers to Vault, but vault.address is not set")
-            self._store = vault.log_in(section)
+            store: VaultSecrets = _vault().log_in(section)
+            self._store = store
         return self._store
 
     def keyring(self, where: str = "keyring.source") -> Keyring:
@@ -130,3 +136,8 @@ class Reader:
             store = keyring_stores.store(section, self._environ, secrets=secrets)
             self._keyring = store.load().ring
         return self._keyring
+
+
+def _vault() -> Any:
+    # Late: its client costs a third of what all the rest of a configuration costs to import.
+    return import_module("ecap.config.vault")

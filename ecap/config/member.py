@@ -44,7 +44,7 @@ class _Staged:
 class Member:
     """`settings` are what the process loaded by itself; the hub's replace them.
 
-    `clock` is monotonic, in seconds.
+    Without a `link` they stay as they are. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Member:
         *,
         kind: str,
         settings: Settings,
-        link: HubLink,
+        link: HubLink | None,
         clock: Callable[[], float],
         health: Callable[[], Health] = Health,
     ) -> None:
@@ -120,11 +120,16 @@ class Member:
     async def run(self) -> None:
         """Until cancelled; keeps the last good settings while the hub is away."""
         backoff_s = _BACKOFF_S
+        link = self._link
+        if link is None:
+            await asyncio.Event().wait()
+            return
         while True:
             try:
-                order = await self._link.exchange(self.report())
+                order = await link.exchange(self.report())
             except Retryable as exc:
-                _log.warning("configuration hub is away", extra={"reason": exc.detail})
+                if backoff_s == _BACKOFF_S:
+                    _log.warning("configuration hub is away", extra={"reason": exc.detail})
                 metrics.config_silence_seconds.labels(self.name).set(self.silence_s)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, _BACKOFF_MAX_S)
@@ -135,7 +140,8 @@ class Member:
             await self._obey(order)
 
     async def leave(self) -> None:
-        await self._link.leave(self.name, self.incarnation)
+        if self._link is not None:
+            await self._link.leave(self.name, self.incarnation)
 
     def report(self) -> Report:
         return Report(

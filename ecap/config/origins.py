@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -29,8 +30,12 @@ class Origins:
     given: Mapping[Source, Layer] = field(repr=False)
     """What every source says at the start."""
     sources: tuple[LiveSource, ...]
+    files: FileSource
     secrets: SecretReaders
     keyring: Keyring
+    """As it was at the start."""
+    reread_keyring: Callable[[], Awaitable[Keyring]]
+    """Also for references to read from then on. Raises Misconfigured, Unavailable."""
     vault: VaultSession | None
 
 
@@ -51,11 +56,19 @@ async def open_origins(
         **loading.files(environ),
         "environment": environment.read(environ),
     }
+    files = _files(environ, settings, wall)
     sources: list[LiveSource] = [
-        _files(environ, settings, wall),
+        files,
         EnvironmentSource(given["environment"], health=SourceHealth("environment", wall=wall)),
     ]
-    readers: dict[str, Reader] = {"enc": secrets.from_keyring(lambda: ring)}
+    current = ring
+
+    async def reread() -> Keyring:
+        nonlocal current
+        current = await asyncio.to_thread(loading.Reader(plain, environ).keyring)
+        return current
+
+    readers: dict[str, Reader] = {"enc": secrets.from_keyring(lambda: current)}
     session: VaultSession | None = None
     async with AsyncExitStack() as stack:
         if settings.vault.address is not None:
@@ -78,7 +91,9 @@ async def open_origins(
             given["kubernetes"] = combined(Layer("kubernetes", {}), *parts)
             readers["k8s"] = watched.read
             sources.append(watched)
-        yield Origins(settings, given, tuple(sources), SecretReaders(readers), ring, session)
+        yield Origins(
+            settings, given, tuple(sources), files, SecretReaders(readers), ring, reread, session
+        )
 
 
 def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], float]) -> FileSource:

@@ -92,8 +92,10 @@ def again(proposed: Entry) -> Proposal | None:
 
 
 def members(entries: Sequence[Entry]) -> list[str]:
-    """As the history knew them last."""
+    """As the history knew them last; not those who were silent even then."""
     for entry in reversed(entries):
-        if entry.kind in ("proposed", "settled"):
+        if entry.kind == "proposed":
             return list(entry.body["members"])
+        if entry.kind == "settled":
+            return [name for name, ran in entry.body["members"].items() if ran == entry.version]
     return []

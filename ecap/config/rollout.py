@@ -55,7 +55,7 @@ class Rollout:
                 left = deadline - self._clock()
                 if left <= 0:
                     return Order("nothing", hold_s=self.timing.hold_s)
-                await self._ledger.news(timeout_s=min(left, self.timing.retry_s))
+                await self._ledger.call(timeout_s=min(left, self.timing.retry_s))
                 self._ledger.check(report)
         finally:
             member.held -= 1

@@ -36,7 +36,11 @@ class Setting:
 
     @property
     def secret(self) -> bool:
-        return _mentions(self.annotation, SecretStr)
+        return self.mentions(SecretStr)
+
+    def mentions(self, kind: type) -> bool:
+        """Whether a value can be of `kind`, or hold one."""
+        return _mentions(self.annotation, kind)
 
 
 @cache

@@ -14,12 +14,15 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from ecap.config.control import Hub, Keyring, Kubernetes, Vault
+from ecap.config.flags import Flag
 from ecap.config.section import (
+    AMOUNTS,
     AT_START,
     CONNECTION,
     LISTENER,
     PARTITIONS,
     REPLICA,
+    TOKENS,
     Section,
 )
 
@@ -27,6 +30,17 @@ ServiceName = Literal[
     "gateway", "auth", "users", "catalog", "orders", "analytics", "fraud", "notifications"
 ]
 PipelineName = Literal["fraud", "analytics", "notifications", "users", "inventory", "availability"]
+RuleCode = Literal[
+    "amount_extreme",
+    "card_testing",
+    "impossible_travel",
+    "amount_high",
+    "velocity",
+    "spend",
+    "account_takeover",
+    "new_device",
+    "new_card",
+]
 
 
 class Log(Section):
@@ -82,7 +96,6 @@ class Postgres(Section):
     sslmode: Annotated[Literal["disable", "prefer", "require", "verify-full"], CONNECTION] = Field(
         "prefer", description="how much TLS is asked for"
     )
-    pool_min_size: int = Field(1, ge=0, description="connections kept open, per pool")
     pool_max_size: int = Field(8, ge=1, description="connections at most, per pool")
     acquire_timeout_s: float = Field(
         2.0, gt=0, description="wait for a connection, then the request is refused"
@@ -130,9 +143,9 @@ class Webhook(Section):
 
 
 class Auth(Section):
-    issuer: str = Field("ecap", description="`iss` of access tokens")
-    audience: str = Field("ecap", description="`aud` of access tokens")
-    access_ttl_s: int = Field(900, ge=30, description="life of an access token")
+    issuer: Annotated[str, TOKENS] = Field("ecap", description="`iss` of access tokens")
+    audience: Annotated[str, TOKENS] = Field("ecap", description="`aud` of access tokens")
+    access_ttl_s: int = Field(900, ge=30, le=86400, description="life of an access token")
     refresh_ttl_s: int = Field(30 * 86400, ge=60, description="life of a refresh token")
     signing_key_ttl_s: int = Field(30 * 86400, ge=3600, description="a new signing key after this")
     keyring: tuple[SecretStr, ...] = Field(
@@ -140,9 +153,11 @@ class Auth(Section):
     )
     argon2_memory_kib: int = Field(19456, ge=8192, description="OWASP minimum 19 MiB")
     argon2_iterations: int = Field(2, ge=1, description="passes over the memory")
-    jwks_url: str | None = Field(None, description="unset: the auth service behind the front door")
+    jwks_url: Annotated[str | None, CONNECTION] = Field(
+        None, description="unset: the auth service behind the front door"
+    )
     clock_skew_s: float = Field(
-        5.0, ge=0, description="tolerated between machines when tokens are checked"
+        5.0, ge=0, le=300, description="tolerated between machines when tokens are checked"
     )
     admin_email: str | None = Field(
         None, description="the first administrator; unset: none is created"
@@ -198,7 +213,9 @@ class Mesh(Section):
 
 
 class Orders(Section):
-    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="of all amounts, ISO 4217")
+    currency: Annotated[str, AMOUNTS] = Field(
+        "USD", pattern=r"^[A-Z]{3}$", description="of all amounts, ISO 4217"
+    )
     decision_timeout_s: float = Field(0.25, gt=0, description="then the order goes to review")
     max_lines: int = Field(50, ge=1, description="products in one order")
     max_quantity: int = Field(100, ge=1, description="pieces of one product")
@@ -237,6 +254,9 @@ class Fraud(Section):
     takeover_amount: Decimal = Field(
         Decimal("200.00"), description="from a new device with a new card: account take-over"
     )
+    weights: dict[RuleCode, Annotated[int, Field(ge=0, le=100)]] = Field(
+        {}, description="points of a rule, by its reason code; unset: its own, 0: off"
+    )
     lateness_s: int = Field(
         300, ge=0, description="a transaction may be this late and still be scored exactly"
     )
@@ -244,7 +264,7 @@ class Fraud(Section):
 
 class Stream(Section):
     batch_max_events: int = Field(2000, ge=1, description="events committed together at most")
-    fetch_wait_s: float = Field(
+    fetch_wait_s: Annotated[float, CONNECTION] = Field(
         0.1, gt=0, description="how long a fetch waits for events; bounds the idle load"
     )
     lease_ttl_s: float = Field(
@@ -287,7 +307,9 @@ class Notifications(Section):
 
 
 class Telemetry(Section):
-    otlp_endpoint: str | None = Field(None, description="OTLP/HTTP collector; unset: no export")
+    otlp_endpoint: Annotated[str | None, CONNECTION] = Field(
+        None, description="OTLP/HTTP collector; unset: no export"
+    )
     sample_ratio: float = Field(1.0, ge=0, le=1, description="part of the traces that is exported")
 
 
@@ -299,7 +321,7 @@ class Deployment(Section):
     target_ongoing_requests: float = Field(
         32, gt=0, description="a replica more when each has this many"
     )
-    max_ongoing_requests: int = Field(
+    max_ongoing_requests: Annotated[int, REPLICA] = Field(
         128, ge=1, description="a replica with this many takes no more"
     )
     upscale_delay_s: float = Field(5.0, ge=0, description="load has to last this long for one more")
@@ -353,4 +375,6 @@ class Settings(Section):
     notifications: Notifications = Notifications()
     telemetry: Telemetry = Telemetry()
     services: Services = Services()
-    flags: dict[str, bool] = Field({}, description="switches of features, by name")
+    flags: dict[str, Flag] = Field(
+        {}, description="true, false or a share of the users, as 25%; `checkout`: new orders"
+    )

@@ -42,11 +42,16 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 def judge(features: Features, thresholds: Thresholds) -> Verdict:
-    fired = [rule for rule in RULES if rule.applies(features, thresholds)]
-    score = min(100, sum(rule.weight for rule in fired))
+    weights = thresholds.weights
+    fired = {
+        rule.code: weights.get(rule.code, rule.weight)
+        for rule in RULES
+        if rule.applies(features, thresholds)
+    }
+    score = min(100, sum(fired.values()))
     decision: Decision = "approve"
     if score >= thresholds.deny_score:
         decision = "deny"
     elif score >= thresholds.review_score:
         decision = "review"
-    return Verdict(decision, score, tuple(rule.code for rule in fired))
+    return Verdict(decision, score, tuple(code for code, weight in fired.items() if weight))

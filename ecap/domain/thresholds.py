@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ecap.domain.windows import SECOND
 
@@ -28,6 +29,8 @@ class Thresholds:
     # A transaction may come this much behind its customer's newest and still be
     # scored exactly.
     lateness: int = 300 * SECOND
+    # By reason code, instead of the rule's own; 0 switches it off.
+    weights: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def retention(self) -> int:

@@ -6,8 +6,8 @@ Imported late, as `ray_head` is.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -17,8 +17,12 @@ from ray.serve._private.common import ReplicaState
 from ray.serve.config import HTTPOptions
 
 from ecap.actors import remote
+from ecap.actors.reach import RayActors
+from ecap.config.protocol import HubLink
+from ecap.config.settings import Settings
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
+from ecap.serve.deployment import bind
 
 # Serve routes by the longest prefix, so the gateway gets what nobody else owns.
 PREFIXES: Mapping[str, str] = {
@@ -49,12 +53,15 @@ def start(port: int) -> None:
         raise Unavailable(f"the front door does not open on port {port}: {exc}") from exc
 
 
-def deploy(names: Iterable[str]) -> None:
-    """All at once; returns when they are accepted, not when they run."""
+def deploy(names: Iterable[str], settings: Settings | None = None) -> None:
+    """All at once; returns when they are accepted, not when they run.
+
+    Again with other `settings`, it changes the bounds of autoscaling in place.
+    """
     serve.run_many(
         [
             serve.RunTarget(
-                target=import_module(f"ecap.serve.{name}.deployment").app,
+                target=bind(name, settings),
                 name=name,
                 route_prefix=PREFIXES[name],
             )
@@ -63,6 +70,10 @@ def deploy(names: Iterable[str]) -> None:
         wait_for_ingress_deployment_creation=False,
         wait_for_applications_running=False,
     )
+
+
+def hub(settings: Settings) -> HubLink:
+    return RayActors(settings).hub()
 
 
 def states() -> list[App]:
@@ -81,7 +92,7 @@ def states() -> list[App]:
 
 async def start_actors() -> None:
     """Their processes inherit the environment of the node."""
-    await remote.ensure_supervisor({})
+    await remote.ensure_supervisor({}, boot_id=uuid.uuid4().hex)
 
 
 async def actors() -> dict[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ from ecap.local.placement import Place
 from ecap.local.process import end_leftovers
 from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime, Server
+from ecap.local.scaling import scaling
 from ecap.local.servers import Plan, plan, running
 from ecap.local.state import StateDir, open_state
 from ecap.local.together import together
@@ -93,6 +94,9 @@ async def up(
         runtime.write(state, found)
         await stack.enter_async_context(
             control.serving(node.folder / "control", lambda: _report(apps))
+        )
+        await stack.enter_async_context(
+            scaling(full, services, deploy=apps.deploy, link=apps.hub(full))
         )
         await stack.enter_async_context(kept(state, planned.servers, note=screen.note))
         watching = asyncio.create_task(_watch(node, screen), name="watch-ray")

@@ -2,6 +2,7 @@
 
 from ecap.mesh.breaker import State
 from ecap.mesh.client import MeshClient
+from ecap.mesh.clients import MeshClients
 from ecap.mesh.context import CallContext, current, use
 from ecap.mesh.identity import ANONYMOUS, Principal, ServiceIdentity
 from ecap.mesh.policy import BreakerPolicy, CallPolicy
@@ -14,6 +15,7 @@ __all__ = [
     "CallContext",
     "CallPolicy",
     "MeshClient",
+    "MeshClients",
     "Principal",
     "ServiceIdentity",
     "State",

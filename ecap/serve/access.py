@@ -13,6 +13,7 @@ from http import HTTPMethod
 from typing import NamedTuple
 
 from ecap import logs, metrics
+from ecap.serve.recent import Recent
 
 _FLUSH_S = 0.05
 # So that writing them never holds up a request for more than about a millisecond.
@@ -39,6 +40,7 @@ class AccessLog:
         self._pending: list[Access] = []
         self._in_flight = metrics.http_in_flight.labels(service)
         self.in_flight = 0
+        self.recent = Recent()
 
     def add(self, access: Access) -> None:
         """Needs a running loop: the first of a batch sets the time of its writing."""
@@ -78,6 +80,8 @@ class AccessLog:
             (one.route, one.method if one.method in _METHODS else "other", one.status)
             for one in done
         )
+        failed = sum(count for (_, _, status), count in kinds.items() if status >= 500)
+        self.recent.add(len(done), failed)
         for (route, method, status), count in kinds.items():
             metrics.http_requests.labels(self._service, route, method, str(status)).inc(count)
             if status == 429:

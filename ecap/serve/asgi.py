@@ -16,12 +16,14 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from ecap import logs, spans
+from ecap.config.protocol import Health
 from ecap.config.settings import Http, Limits
 from ecap.errors import DeadlineExceeded, EcapError, Malformed, Overloaded
 from ecap.mesh.context import CallContext, own
-from ecap.serve import admission, answers, bodies, cors, limits
+from ecap.serve import admission, answers, bodies, cors
 from ecap.serve.access import Access, AccessLog
 from ecap.serve.answers import Answer
+from ecap.serve.bounds import Bounds
 from ecap.serve.parts import EdgeParts
 from ecap.serve.received import Received, received
 from ecap.serve.routing import Api, Call, Endpoint, Table
@@ -42,12 +44,20 @@ class Edge:
         self._service = api.service
         self._table = Table(api.endpoints)
         self._opening = opening
-        self._http = http
-        self._rate = rate
+        self._bounds = Bounds(http, rate)
         self._answers_id = answers_id
-        self._client = limits.ClientAddress(http.trusted_proxies)
         self._parts: EdgeParts | None = None
         self._access = AccessLog(api.service)
+
+    def reconfigure(self, *, http: Http | None = None, rate: Limits | None = None) -> None:
+        """For requests that begin now; those under way end as they began.
+
+        Raises Misconfigured, and then nothing has changed.
+        """
+        self._bounds = Bounds(http or self._bounds.http, rate or self._bounds.rate)
+
+    def health(self) -> Health:
+        return self._access.recent.health()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -74,22 +84,25 @@ class Edge:
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request = received(scope, self._client)
+        bounds = self._bounds
+        request = received(scope, bounds.client)
         self._access.in_flight += 1
         try:
-            answer = await self._answer(request, scope, receive)
-            self._dress(request, answer)
+            answer = await self._answer(bounds, request, scope, receive)
+            self._dress(bounds, request, answer)
             await answers.send(answer, request.method, receive, send)
         finally:
             self._access.in_flight -= 1
         self._record(request, answer.status, time.perf_counter() - started)
 
-    async def _answer(self, request: Received, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(
+        self, bounds: Bounds, request: Received, scope: Scope, receive: Receive
+    ) -> Answer:
         try:
             if cors.is_preflight(request.method, request.headers):
                 found = self._table.find(request.path)
-                return cors.preflight(self._http.cors, found[0] if found else ())
-            return await self._dispatch(request, scope, receive)
+                return cors.preflight(bounds.http.cors, found[0] if found else ())
+            return await self._dispatch(bounds, request, scope, receive)
         except EcapError as exc:
             if exc.status >= 500:
                 _log.warning(exc.detail, extra={"problem": exc.slug, **request.ids})
@@ -98,15 +111,17 @@ class Edge:
             _log.exception("unhandled error", extra=request.ids)
             return answers.of_error(EcapError("a bug"), request_id=request.request_id)
 
-    async def _dispatch(self, request: Received, scope: Scope, receive: Receive) -> Answer:
-        parts = self._parts
+    async def _dispatch(
+        self, bounds: Bounds, request: Received, scope: Scope, receive: Receive
+    ) -> Answer:
+        parts, rate = self._parts, bounds.rate
         if parts is None:
             raise Overloaded("starting or stopping")
         if "\x00" in request.path:
             raise Malformed("NUL characters are not allowed")
         found = self._table.find(request.path)
         if found is None:
-            await admission.limit(parts, self._rate, "a:" + request.address, self._rate.address)
+            await admission.limit(parts, rate, "a:" + request.address, rate.address)
             detail = f"nothing is served at {request.path}"
             return answers.of_status(404, detail, request_id=request.request_id)
         methods, match = found
@@ -114,15 +129,15 @@ class Edge:
         if endpoint is None:
             return self._wrong_method(request, list(methods))
         request.route = endpoint.path
-        timeout_s = self._timeout_s(request, endpoint)
+        timeout_s = _timeout_s(bounds, request, endpoint)
         deadline = time.monotonic() + timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                extra = await admission.admit(parts, self._rate, request, endpoint)
+                extra = await admission.admit(parts, rate, request, endpoint)
                 body = await bodies.read(
                     receive,
                     request.headers,
-                    limit_bytes=self._http.max_body_bytes,
+                    limit_bytes=bounds.http.max_body_bytes,
                     expected=endpoint.body is not None,
                 )
                 ctype = request.headers.get(b"content-type", b"").decode("latin-1")
@@ -153,6 +168,7 @@ class Edge:
             traceparent=request.trace.traceparent,
             path=request.path,
             checks=parts.checks,
+            member=parts.member,
         )
         around = CallContext(
             request.request_id,
@@ -164,18 +180,6 @@ class Edge:
         own(around)
         return await endpoint.handler(call, *arguments)
 
-    def _timeout_s(self, request: Received, endpoint: Endpoint) -> float:
-        given = request.headers.get(b"x-request-timeout")
-        if given is None:
-            return endpoint.timeout_s or self._http.request_timeout_s
-        try:
-            wanted = float(given)
-        except ValueError as exc:
-            raise Malformed("X-Request-Timeout is a number of seconds") from exc
-        if not 0 < wanted < float("inf"):
-            raise Malformed("X-Request-Timeout has to be above zero")
-        return min(wanted, self._http.max_request_timeout_s)
-
     def _wrong_method(self, request: Received, methods: list[str]) -> Answer:
         allowed = sorted({*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"})
         allow = (b"allow", ", ".join(allowed).encode())
@@ -186,16 +190,16 @@ class Edge:
         answer.headers.append(allow)
         return answer
 
-    def _dress(self, request: Received, answer: Answer) -> None:
+    def _dress(self, bounds: Bounds, request: Received, answer: Answer) -> None:
         answers.compress(
             answer,
-            min_bytes=self._http.gzip_min_bytes,
+            min_bytes=bounds.http.gzip_min_bytes,
             accept_encoding=request.headers.get(b"accept-encoding", b""),
         )
         if self._answers_id:
             answer.headers.append((b"x-request-id", request.request_id.encode()))
         answer.headers.append((b"traceparent", request.trace.traceparent.encode()))
-        answer.headers.extend(cors.headers(self._http.cors, request.headers.get(b"origin")))
+        answer.headers.extend(cors.headers(bounds.http.cors, request.headers.get(b"origin")))
 
     def _record(self, request: Received, status: int, seconds: float) -> None:
         self._access.add(
@@ -214,6 +218,19 @@ class Edge:
         )
         if spans.enabled() and request.trace.sampled:
             spans.add(_span(request, status, seconds))
+
+
+def _timeout_s(bounds: Bounds, request: Received, endpoint: Endpoint) -> float:
+    given = request.headers.get(b"x-request-timeout")
+    if given is None:
+        return endpoint.timeout_s or bounds.http.request_timeout_s
+    try:
+        wanted = float(given)
+    except ValueError as exc:
+        raise Malformed("X-Request-Timeout is a number of seconds") from exc
+    if not 0 < wanted < float("inf"):
+        raise Malformed("X-Request-Timeout has to be above zero")
+    return min(wanted, bounds.http.max_request_timeout_s)
 
 
 def _span(request: Received, status: int, seconds: float) -> spans.Span:

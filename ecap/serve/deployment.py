@@ -14,7 +14,11 @@ from ecap.actors.reach import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings import Deployment
 from ecap.serve.asgi import Edge
-from ecap.serve.process import build
+from ecap.serve.replica import build
+
+# With a version of its own every deployment would replace all replicas, even one that only
+# changes how many there may be. Where Serve reads a file, it makes the version itself.
+_VERSION = "1"
 
 
 def options(settings: Settings, service: str) -> dict[str, Any]:
@@ -38,8 +42,12 @@ def options(settings: Settings, service: str) -> dict[str, Any]:
     }
 
 
-def bind(service: str) -> serve.Application:
-    """The application of a service; its replicas read their configuration where they run."""
+def bind(service: str, settings: Settings | None = None) -> serve.Application:
+    """The application of a service; its replicas read their configuration where they run.
+
+    `settings` are those of the deployment itself, such as the bounds of its autoscaling.
+    """
+    settings = settings or load(secrets=False)
 
     # A function, because Serve takes only functions for builders, and one that holds
     # nothing but a name, because Serve pickles it with what it holds.
@@ -51,7 +59,16 @@ def bind(service: str) -> serve.Application:
         sys.stdout = sys.__stdout__
         collect_rarely()
         # Serve adds the request id to every answer; two of them would read as one, "a, a".
-        return build(api, opened, settings, actors=RayActors(settings), answers_id=False)
+        return build(
+            api,
+            opened,
+            settings,
+            actors=RayActors(settings),
+            member=f"{service}-{serve.get_replica_context().replica_id.unique_id}",
+            answers_id=False,
+        )
 
     ingress = serve.ingress(in_replica)()
-    return serve.deployment(**options(load(secrets=False), service))(ingress).bind()
+    deployment = serve.deployment(**options(settings, service))(ingress)
+    # There is no public way: Serve's own declarative deployments set it like this.
+    return deployment.options(_internal=True, version=_VERSION).bind()

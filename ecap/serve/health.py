@@ -10,6 +10,7 @@ import msgspec
 from pydantic import Field
 
 from ecap import logs
+from ecap.config.member import Member
 from ecap.errors import EcapError, Unavailable
 from ecap.serve import openapi
 from ecap.serve.models import Model
@@ -23,9 +24,17 @@ class Alive(Model):
     status: Literal["ok"] = "ok"
 
 
+class Configuration(Model):
+    """Of this replica. Old configuration is no reason to refuse anybody."""
+
+    version: int = Field(description="that it runs; 0: what it loaded by itself")
+    silence_s: float = Field(description="since the hub was heard last")
+
+
 class Ready(Model):
     status: Literal["ready"] = "ready"
     checks: dict[str, str] = Field(description="what was asked, and that it is ok")
+    configuration: Configuration | None = None
 
 
 def completed(api: Api) -> Api:
@@ -48,15 +57,22 @@ async def healthz(call: Call[Any]) -> Alive:
 
 async def readyz(call: Call[Any]) -> Ready:
     """Whether the service can do its work; 503 with the reasons when it cannot."""
-    return ready(await outcomes(call.checks))
+    found = await outcomes(call.checks)
+    refuse(found)
+    return Ready(checks=found, configuration=configuration(call.member))
 
 
-def ready(found: Mapping[str, str]) -> Ready:
+def refuse(found: Mapping[str, str]) -> None:
     """Raises Unavailable unless every check is "ok"."""
     bad = sorted(name for name, outcome in found.items() if outcome != "ok")
     if bad:
         raise Unavailable("not ready: " + ", ".join(bad), checks=dict(found))
-    return Ready(checks=dict(found))
+
+
+def configuration(member: Member | None) -> Configuration | None:
+    if member is None:
+        return None
+    return Configuration(version=member.version, silence_s=round(member.silence_s, 3))
 
 
 async def outcomes(checks: Mapping[str, Check]) -> dict[str, str]:

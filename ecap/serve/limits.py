@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ecap.actors.leasing import Verdict
 from ecap.config.settings import Bucket
-from ecap.errors import RateLimited
+from ecap.errors import Misconfigured, RateLimited
 
 __all__ = ["ClientAddress", "Limiter", "Verdict", "admit", "headers"]
 
@@ -24,6 +24,8 @@ class Limiter(Protocol):
         ...
 
     async def take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict: ...
+
+    def reconfigure(self, *, lease_s: float) -> None: ...
 
 
 async def admit(limiter: Limiter, key: str, bucket: Bucket) -> Verdict:
@@ -52,7 +54,11 @@ class ClientAddress:
     """The caller's address: the peer, or what a trusted proxy says of it."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
-        networks = [ipaddress.ip_network(cidr) for cidr in trusted]
+        """Raises Misconfigured for what is no network."""
+        try:
+            networks = [ipaddress.ip_network(cidr) for cidr in trusted]
+        except ValueError as exc:
+            raise Misconfigured(f"http.trusted_proxies: {exc}") from exc
 
         @lru_cache(maxsize=4096)
         def is_trusted(address: str) -> bool:

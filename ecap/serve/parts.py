@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ecap.config.member import Member
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve.limits import Limiter
 from ecap.serve.routing import Check
@@ -26,3 +27,4 @@ class EdgeParts:
     limiter: Limiter | None
     identity: ServiceIdentity | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
+    member: Member | None = None

@@ -23,6 +23,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from ecap.config.member import Member
 from ecap.errors import EcapError, Invalid, Malformed, NotFound, UnsupportedMedia
 from ecap.mesh.identity import Principal
 
@@ -46,6 +47,8 @@ class Call(Generic[S]):
     traceparent: str
     path: str
     checks: Mapping[str, Check] = field(default_factory=dict)
+    member: Member | None = None
+    """As which the replica takes part in changes of configuration."""
 
     def header(self, name: str) -> str | None:
         value = self.headers.get(name.encode())

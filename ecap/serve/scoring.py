@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ecap.actors.asking import ShardClient
@@ -24,7 +25,9 @@ class NoShard:
 
 
 class FraudShard:
-    def __init__(self, shards: ShardClient, *, timeout_s: float) -> None:
+    """`timeout_s` answers what is allowed now."""
+
+    def __init__(self, shards: ShardClient, *, timeout_s: Callable[[], float]) -> None:
         self._shards = shards
         self._timeout_s = timeout_s
 
@@ -34,7 +37,7 @@ class FraudShard:
             str(question.user_id),
             question,
             topic="transactions",
-            timeout_s=self._timeout_s,
+            timeout_s=self._timeout_s(),
         )
         return answer
 
@@ -42,5 +45,5 @@ class FraudShard:
 def fraud_shard(process: Process) -> Decider:
     if process.actors is None:
         return NoShard()
-    shards = process.actors.shards(process.pool, policy=process.policy)
-    return FraudShard(shards, timeout_s=process.settings.orders.decision_timeout_s)
+    shards = process.actors.shards(process.pool, clients=process.clients)
+    return FraudShard(shards, timeout_s=lambda: process.settings.orders.decision_timeout_s)

@@ -62,12 +62,19 @@ class TokenVerifier:
         """Another source of keys: the auth service holds them itself."""
         self._jwks = jwks
 
+    def reconfigure(self, *, skew_s: float) -> None:
+        self._skew_s = skew_s
+
+    def accept(self, fixed: Mapping[str, Principal]) -> None:
+        """These, and no longer those before."""
+        self._fixed = dict(fixed)
+
     def cached(self, token: str) -> Principal | None:
         """The principal of a token that was verified before and is still valid."""
         found = self._known.get(token)
         if found is None:
             return None
-        if found[1] <= self._clock():
+        if found[1] + self._skew_s <= self._clock():
             del self._known[token]
             return None
         return found[0]
@@ -115,7 +122,7 @@ class TokenVerifier:
             roles=frozenset(claims.get("roles", ())),
             scopes=frozenset(str(claims.get("scope", "")).split()),
         )
-        return principal, expires + self._skew_s
+        return principal, expires
 
     async def _key(self, kid: str) -> Any:
         if kid not in self._keys:

@@ -10,7 +10,9 @@ import pytest
 
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
+from ecap.config.settings import Services
 from ecap.errors import Misconfigured
+from ecap.serve.keeper.deployment import refused
 from ecap.serve.keeper.keeping import Keeper
 
 LOOK_S = 0.02
@@ -112,3 +114,8 @@ async def holder(pool: Pool) -> int | None:
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
     )
     return found
+
+
+def test_what_kuberay_owns_is_refused_by_name() -> None:
+    with pytest.raises(Misconfigured, match=r"services\.\*: on a cluster KubeRay owns"):
+        refused(Services())

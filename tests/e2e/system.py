@@ -23,6 +23,8 @@ import httpx
 import psutil
 
 from ecap.config import Settings, load
+from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.local import control, ports, runtime
 from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime
@@ -42,6 +44,10 @@ _PATIENCE = {
     "ECAP__ORDERS__DECISION_TIMEOUT_S": "4",
     # What a killed worker was about to send is sent after this long.
     "ECAP__NOTIFICATIONS__CLAIM_S": "8",
+    # A killed replica does not come back under its name; a change waits for it this long.
+    "ECAP__HUB__STALE_AFTER_S": "5",
+    "ECAP__HUB__HOLD_S": "1",
+    "ECAP__HUB__CALLBACK_TIMEOUT_S": "3.5",
 }
 
 
@@ -209,6 +215,7 @@ def running() -> Iterator[System]:
     state = open_state(folder / "s")
     state.create()
     _own_ports(state)
+    FileKeyring(folder / "keyring", Plain()).save(Keyring([new_key(now=0)]), revision=None)
     with (folder / "output").open("wb") as file:
         process = subprocess.Popen(
             [*_ECAP, "up"],
@@ -238,7 +245,12 @@ def _own_ports(state: StateDir) -> None:
 
 def _environ(state: StateDir) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith(("ECAP", "RAY_"))}
-    return {**own, **_PATIENCE, "ECAP__STATE_DIR": str(state.root), "COLUMNS": "200"}
+    keyring = {
+        "ECAP__KEYRING__SOURCE": "file",
+        "ECAP__KEYRING__FILE": str(state.root.parent / "keyring"),
+    }
+    here = {"ECAP__STATE_DIR": str(state.root), "COLUMNS": "200"}
+    return {**own, **_PATIENCE, **keyring, **here}
 
 
 def _wait_ready(system: System) -> None:

@@ -59,3 +59,15 @@ def test_nothing_is_collected_without_an_endpoint() -> None:
     spans.setup(None, service="orders", ratio=1.0)
     assert not spans.enabled()
     spans.add(span())
+
+
+async def test_the_share_changes_while_it_runs() -> None:
+    received: list[ExportTraceServiceRequest] = []
+    async with collector(received) as endpoint:
+        spans.setup(endpoint, service="orders", ratio=0.0)
+        spans.add(span())
+        spans.sample(1.0)
+        spans.add(span())
+        await asyncio.to_thread(spans.shutdown)
+    assert sum(len(s.spans) for r in received[0].resource_spans for s in r.scope_spans) == 1
+    spans.sample(0.5)  # nobody collects: nothing to do

@@ -49,6 +49,10 @@ class Live:
         self._cursor: int | None = None
         self._closed = False
 
+    def reconfigure(self, *, life_s: float) -> None:
+        """For streams that begin now."""
+        self._life_s = life_s
+
     async def run(self) -> None:
         """Poll and hand out. Never ends by itself."""
         while True:

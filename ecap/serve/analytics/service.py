@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from ecap.config.following import Follow
 from ecap.serve.analytics.live import Live
 from ecap.serve.analytics.store import Analytics
 from ecap.serve.background import background
@@ -27,6 +28,8 @@ async def opened(process: Process) -> AsyncIterator[Room]:
         max_listeners=process.settings.services.analytics.max_ongoing_requests // 2,
         life_s=process.settings.auth.access_ttl_s,
     )
+    life = Follow("auth.access_ttl_s", int, lambda new: live.reconfigure(life_s=new))
+    process.follows.append(life)
     async with background(live.run(), name="analytics-live"):
         try:
             yield Room(store, live)

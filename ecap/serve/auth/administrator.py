@@ -23,9 +23,14 @@ class FirstAdministrator:
     def __init__(self, accounts: Accounts, passwords: Passwords, settings: Auth) -> None:
         self._accounts = accounts
         self._passwords = passwords
-        self._email = settings.admin_email
-        self._password = settings.admin_password
+        self._email, self._password = settings.admin_email, settings.admin_password
         self._done = self._email is None or self._password is None
+
+    def reconfigure(self, settings: Auth) -> None:
+        """A new e-mail is a new account; the one before stays, with its roles."""
+        if (settings.admin_email, settings.admin_password) != (self._email, self._password):
+            self._email, self._password = settings.admin_email, settings.admin_password
+            self._done = self._email is None or self._password is None
 
     async def ensure(self) -> None:
         """Raises Unavailable."""

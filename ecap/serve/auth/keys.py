@@ -54,10 +54,15 @@ class SigningKeys:
         self, pool: Pool, keyring: MultiFernet, *, life_s: float, token_life_s: float
     ) -> None:
         self._pool = pool
+        self._token_life = timedelta(seconds=token_life_s)
+        self.reconfigure(keyring, life_s=life_s)
+
+    def reconfigure(self, keyring: MultiFernet, *, life_s: float) -> None:
+        """`life_s` is of keys made from now on. The signer of the moment stays as long as
+        the keyring opens it."""
         self._keyring = keyring
         self._life = timedelta(seconds=life_s)
         self._ahead = timedelta(seconds=min(_AHEAD_S, life_s / 2))
-        self._token_life = timedelta(seconds=token_life_s)
         self._signer: SigningKey | None = None
         self._good_until = datetime.min.replace(tzinfo=UTC)
 

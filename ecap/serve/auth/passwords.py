@@ -24,11 +24,20 @@ _MOST_WAITING = 64
 
 
 class Passwords:
+    """`nobody` is hashed as the passwords are: to check it takes as long."""
+
     def __init__(self, hasher: PasswordHasher, threads: ThreadPoolExecutor, *, nobody: str) -> None:
         self._hasher = hasher
         self._threads = threads
         self._nobody = nobody
         self._waiting = 0
+
+    async def reconfigure(self, settings: Auth) -> None:
+        """For passwords hashed from now on; the others are hashed again at a log in."""
+        hasher = _hasher(settings)
+        if self.is_outdated(self._nobody, hasher):
+            self._nobody = await _nobody(hasher, self._threads)
+            self._hasher = hasher
 
     async def hash(self, password: str) -> str:
         """Raises Overloaded."""
@@ -39,9 +48,9 @@ class Passwords:
         right = await self._run(lambda: self._verify(hashed or self._nobody, password))
         return right and hashed is not None
 
-    def is_outdated(self, hashed: str) -> bool:
+    def is_outdated(self, hashed: str, hasher: PasswordHasher | None = None) -> bool:
         """Whether it was made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(hashed)
+        return (hasher or self._hasher).check_needs_rehash(hashed)
 
     def _verify(self, hashed: str, password: str) -> bool:
         try:
@@ -65,14 +74,21 @@ class Passwords:
 
 @asynccontextmanager
 async def open_passwords(settings: Auth) -> AsyncIterator[Passwords]:
-    hasher = PasswordHasher(
+    hasher = _hasher(settings)
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
+    try:
+        yield Passwords(hasher, threads, nobody=await _nobody(hasher, threads))
+    finally:
+        await asyncio.to_thread(threads.shutdown)
+
+
+def _hasher(settings: Auth) -> PasswordHasher:
+    return PasswordHasher(
         time_cost=settings.argon2_iterations,
         memory_cost=settings.argon2_memory_kib,
         parallelism=1,
     )
-    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
-    try:
-        nobody = await asyncio.wrap_future(threads.submit(hasher.hash, "the account of nobody"))
-        yield Passwords(hasher, threads, nobody=nobody)
-    finally:
-        await asyncio.to_thread(threads.shutdown)
+
+
+async def _nobody(hasher: PasswordHasher, threads: ThreadPoolExecutor) -> str:
+    return await asyncio.wrap_future(threads.submit(hasher.hash, "the account of nobody"))

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from ecap.config.following import Follow
+from ecap.config.settings import Auth as Settings
 from ecap.domain.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
 from ecap.serve.auth.administrator import FirstAdministrator
@@ -21,6 +23,8 @@ from ecap.serve.auth.store import Accounts
 from ecap.serve.auth.tokens import AccessTokens, scope_of
 from ecap.serve.process import Process
 
+# The longest `auth.access_ttl_s` and `auth.clock_skew_s` together.
+_LONGEST_TOKEN_S = 86400.0 + 300.0
 _NEW: tuple[Role, ...] = ("customer",)
 
 
@@ -32,6 +36,14 @@ class Auth:
     keys: SigningKeys
     access: AccessTokens
     administrator: FirstAdministrator
+
+    async def reconfigure(self, settings: Settings) -> None:
+        ring = keyring(settings)
+        await self.passwords.reconfigure(settings)
+        self.keys.reconfigure(ring, life_s=settings.signing_key_ttl_s)
+        self.sessions.reconfigure(ttl_s=settings.refresh_ttl_s)
+        self.access.reconfigure(ttl_s=settings.access_ttl_s)
+        self.administrator.reconfigure(settings)
 
     async def register(self, body: Registration, *, now: datetime) -> Registered:
         """Raises Invalid for a bad password, Conflict when the e-mail is taken."""
@@ -103,14 +115,15 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
         process.pool,
         keyring(settings),
         life_s=settings.signing_key_ttl_s,
-        token_life_s=settings.access_ttl_s + settings.clock_skew_s,
+        # Whatever `auth.access_ttl_s` was when a token that is still in use was issued.
+        token_life_s=_LONGEST_TOKEN_S,
     )
     process.verifier.ask(keys.jwks)
     accounts = Accounts(process.pool)
     async with open_passwords(settings) as passwords:
         administrator = FirstAdministrator(accounts, passwords, settings)
         process.checks["administrator"] = administrator.ensure
-        yield Auth(
+        auth = Auth(
             accounts=accounts,
             sessions=Sessions(process.pool, ttl_s=settings.refresh_ttl_s),
             passwords=passwords,
@@ -118,3 +131,5 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
             access=AccessTokens(keys, settings),
             administrator=administrator,
         )
+        process.follows.append(Follow("auth", Settings, auth.reconfigure, check=keyring))
+        yield auth

@@ -31,6 +31,10 @@ class Rotated(NamedTuple):
 class Sessions:
     def __init__(self, pool: Pool, *, ttl_s: float) -> None:
         self._pool = pool
+        self.reconfigure(ttl_s=ttl_s)
+
+    def reconfigure(self, *, ttl_s: float) -> None:
+        """For tokens given out from now on."""
         self._ttl = timedelta(seconds=ttl_s)
 
     async def open(self, user_id: UUID, *, now: datetime) -> str:

@@ -22,6 +22,10 @@ class AccessTokens:
         self._audience = settings.audience
         self.ttl_s = settings.access_ttl_s
 
+    def reconfigure(self, *, ttl_s: int) -> None:
+        """For tokens issued from now on."""
+        self.ttl_s = ttl_s
+
     async def issue(self, user_id: UUID, roles: Iterable[Role], *, now: datetime) -> str:
         signer = await self._keys.signer(now)
         roles = sorted(roles)

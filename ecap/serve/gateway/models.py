@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from ecap.serve.health import Configuration
 from ecap.serve.models import Model
 
 
@@ -19,6 +20,7 @@ class Readiness(Model):
         description="degraded: everything is accepted, something is done later"
     )
     checks: dict[str, str] = Field(description='"ok", or what is the matter')
+    configuration: Configuration | None = None
 
 
 class Part(Model):

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ecap.actors.hub_link import CONFIG
+from ecap.config.member import Member
 from ecap.errors import EcapError
 from ecap.mesh import MeshClient
 from ecap.serve import health
@@ -17,6 +19,8 @@ _TIMEOUT_S = 1.5
 # Probes come from several sides at once; each costs a call to every service.
 _HOLDS_S = 1.0
 _RELAY = "relay"
+# Configuration that cannot change is no reason to refuse anybody.
+_HELPFUL = ("actor ", "configuration ")
 
 
 class WholeReadiness:
@@ -51,15 +55,19 @@ class WholeReadiness:
             return {"actor supervisor": str(exc) or f"no answer within {_TIMEOUT_S:g} s"}
         found = {f"actor {name}": _trouble(one) for name, one in status.items()}
         found["broker"] = found.get(f"actor {_RELAY}", "no relay runs")
-        return found
+        return found | _sources(status.get(CONFIG, {}))
 
 
-def judged(found: Mapping[str, str]) -> Readiness:
+def judged(found: Mapping[str, str], member: Member | None) -> Readiness:
     """Raises Unavailable when something needed is down."""
-    helpful = {name for name in found if name == "broker" or name.startswith("actor ")}
-    health.ready({name: outcome for name, outcome in found.items() if name not in helpful})
+    helpful = {name for name in found if name == "broker" or name.startswith(_HELPFUL)}
+    health.refuse({name: outcome for name, outcome in found.items() if name not in helpful})
     well = all(found[name] == "ok" for name in helpful)
-    return Readiness(status="ready" if well else "degraded", checks=dict(found))
+    return Readiness(
+        status="ready" if well else "degraded",
+        checks=dict(found),
+        configuration=health.configuration(member),
+    )
 
 
 def _answers(service: MeshClient, prefix: str) -> Check:
@@ -75,3 +83,9 @@ def _trouble(status: Mapping[str, Any]) -> str:
     if status.get("state") == "running" and told.get("ok", True):
         return "ok"
     return str(told.get("trouble") or status.get("trouble") or status.get("state") or "unknown")
+
+
+def _sources(hub: Mapping[str, Any]) -> dict[str, str]:
+    """How each source of configuration is, as the hub sees it."""
+    told: Mapping[str, Any] = hub.get("health") or {}
+    return {f"configuration {name}": state for name, state in told.get("sources", {}).items()}

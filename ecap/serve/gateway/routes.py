@@ -7,7 +7,7 @@ import msgspec
 
 from ecap import metrics
 from ecap.serve import openapi
-from ecap.serve.gateway import docs, index
+from ecap.serve.gateway import config_routes, docs, index
 from ecap.serve.gateway.catalogue import merged
 from ecap.serve.gateway.limits import limits_of
 from ecap.serve.gateway.models import Index, LimitsThatApply, Overview, Readiness
@@ -18,6 +18,7 @@ from ecap.serve.health import Alive
 from ecap.serve.routing import Api, Call, Raw, Reply
 
 api = Api("gateway", prefix="", title="ECAP gateway")
+api.endpoints += config_routes.api.endpoints
 
 
 @api.get("/", scope=None)
@@ -67,7 +68,7 @@ async def readyz(call: Call[Gateway]) -> Readiness:
     broker is away: orders are accepted all the same, those that cannot be scored wait
     for review, and their events reach the stream when it is back.
     """
-    return judged(await call.state.readiness.get())
+    return judged(await call.state.readiness.get(), call.member)
 
 
 @api.get("/metrics", scope="metrics:read", media="text/plain")
@@ -94,4 +95,4 @@ async def get_limits(call: Call[Gateway]) -> LimitsThatApply:
 
     What is left of them is in the RateLimit header of every answer.
     """
-    return limits_of(call.principal, call.state.limits)
+    return limits_of(call.principal, call.state.settings().limits)

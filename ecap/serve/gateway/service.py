@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ecap.config.settings import Limits
+from ecap.config.settings import Settings
 from ecap.mesh import CallPolicy, MeshClient
 from ecap.serve.gateway.catalogue import Catalogue, Known
 from ecap.serve.gateway.fresh import Fresh
+from ecap.serve.gateway.hub import HubDesk
 from ecap.serve.gateway.readiness import WholeReadiness
 from ecap.serve.process import Process
 
@@ -20,9 +21,10 @@ _ASK_ONCE = CallPolicy(attempts=1, timeout_s=1.5)
 @dataclass(frozen=True)
 class Gateway:
     services: Callable[[str], MeshClient]
-    limits: Limits
+    settings: Callable[[], Settings]
     documents: Fresh[Known]
     readiness: Fresh[Mapping[str, str]]
+    hub: HubDesk
 
 
 @asynccontextmanager
@@ -33,7 +35,8 @@ async def opened(process: Process) -> AsyncIterator[Gateway]:
     readiness = WholeReadiness(process.checks, process.services, supervisor)
     yield Gateway(
         services=process.services,
-        limits=process.settings.limits,
+        settings=lambda: process.settings,
         documents=Fresh(Catalogue(process.services).fetch),
         readiness=Fresh(readiness.look),
+        hub=HubDesk.of(process),
     )

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+import ray
 from ray import serve
 
 from ecap import logs
 from ecap.actors import remote
+from ecap.actors.reach import RayActors
 from ecap.clients.postgres import open_pool
-from ecap.config import load
+from ecap.config import Settings, load
 from ecap.config.environment import PREFIX
+from ecap.config.following import LEVEL, Follow, follow
+from ecap.config.joining import taking_part
+from ecap.config.member import Member
+from ecap.config.settings import Services
+from ecap.errors import Misconfigured
 from ecap.serve.keeper.keeping import Keeper
 
 
@@ -26,8 +37,9 @@ class KeeperReplica:
         pool = await self._stack.enter_async_context(open_pool(settings.postgres, service="keeper"))
 
         async def start() -> None:
-            await remote.ensure_supervisor(environ)
+            await remote.ensure_supervisor(environ, boot_id=_boot_id(environ))
 
+        await self._stack.enter_async_context(_taking_part(settings))
         keeper = Keeper(pool, start=start, stop=remote.stop_all)
         self._task = asyncio.create_task(keeper.run(), name="keeper")
 
@@ -41,6 +53,28 @@ class KeeperReplica:
         self._task.cancel()
         await asyncio.wait([self._task])
         await self._stack.aclose()
+
+
+def _taking_part(settings: Settings) -> AbstractAsyncContextManager[None]:
+    """Follows the log level, and refuses what a cluster cannot change like this."""
+    link = RayActors(settings).hub()
+    member = Member("keeper", kind="keeper", settings=settings, link=link, clock=time.monotonic)
+    follow(member, (LEVEL, Follow("services", Services, refused, check=refused)))
+    return taking_part(member)
+
+
+def refused(services: Services) -> None:
+    """Raises Misconfigured."""
+    raise Misconfigured(
+        "services.*: on a cluster KubeRay owns the deployment and would undo it;"
+        " change the RayService (`helm upgrade`)"
+    )
+
+
+def _boot_id(environ: Mapping[str, str]) -> str:
+    """The same for the next keeper of this cluster, as long as it is told the same."""
+    told = hashlib.sha256(json.dumps(sorted(environ.items())).encode()).hexdigest()[:12]
+    return f"{ray.get_runtime_context().get_session_name()}-{told}"
 
 
 app = serve.deployment(

@@ -4,14 +4,17 @@ is locked while the shard is asked."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from ecap import logs, metrics
-from ecap.config.settings import Orders as Limits
+from ecap.config.flags import Feature
+from ecap.config.settings import Settings
 from ecap.domain.ids import order_id
 from ecap.domain.rules import UNAVAILABLE
 from ecap.domain.scoring import ScoreQuestion, Verdict
+from ecap.errors import Overloaded
 from ecap.serve.idempotency import Attempt, replayed
 from ecap.serve.orders.draft import Draft, priced, within
 from ecap.serve.orders.models import NewOrder
@@ -19,6 +22,8 @@ from ecap.serve.orders.store import Orders
 from ecap.serve.routing import Raw
 from ecap.serve.scoring import Decider
 
+CHECKOUT = Feature("checkout", default=True)
+_CLOSED_S = 30.0
 _log = logs.get("ecap.orders")
 
 
@@ -28,18 +33,24 @@ class Shop:
 
     store: Orders
     decider: Decider
-    limits: Limits
+    settings: Callable[[], Settings]
 
 
 async def place(
     shop: Shop, attempt: Attempt, wanted: NewOrder, *, address: str, now: datetime
 ) -> Raw:
-    """The answer, now or as it was given before. Raises Invalid, Conflict or InFlight."""
+    """The answer, now or as it was given before.
+
+    Raises Invalid, Conflict or InFlight, and Overloaded while no new orders are taken.
+    """
     known = await shop.store.answer(attempt)
     if known is not None:
         return replayed(known)
-    within(wanted, shop.limits)
-    currency = shop.limits.currency
+    settings = shop.settings()
+    if not CHECKOUT.on(settings.flags, str(attempt.user_id)):
+        raise Overloaded("no new orders are taken at the moment", retry_after_s=_CLOSED_S)
+    within(wanted, settings.orders)
+    currency = settings.orders.currency
     items = await shop.store.items(line.product_id for line in wanted.lines)
     draft = Draft(
         id=order_id(attempt.user_id, attempt.key),
@@ -61,7 +72,7 @@ async def place(
 async def _judged(shop: Shop, question: ScoreQuestion) -> tuple[Verdict, bool]:
     """The shard's verdict; without one in time a review, never an approval."""
     try:
-        async with asyncio.timeout(shop.limits.decision_timeout_s):
+        async with asyncio.timeout(shop.settings().orders.decision_timeout_s):
             found = await shop.decider.decide(question)
     except Exception as exc:  # noqa: BLE001  a review is right whatever ails the shard
         _log.warning("order goes to review: no decision", extra={"error": repr(exc)})

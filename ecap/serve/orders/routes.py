@@ -35,7 +35,8 @@ async def place_order(call: Call[Shop], body: NewOrder) -> Annotated[Raw, Order]
 
     Its `status` says what became of it: `approved`, `in_review` or `denied`. 409 when
     the stock does not suffice (nothing is taken), when the total is not the expected
-    one, and, with Retry-After, while the same request is still under way.
+    one, and, with Retry-After, while the same request is still under way. 503 while
+    `flags.checkout` is off for the caller.
     """
     return await place(call.state, attempt(call, body), body, address=call.address, now=call.now)
 

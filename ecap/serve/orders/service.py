@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from ecap import logs
@@ -21,19 +21,18 @@ _FORGET_AT_ONCE = 1000
 
 @asynccontextmanager
 async def opened(process: Process, *, decider: Decider | None = None) -> AsyncIterator[Shop]:
-    limits = process.settings.orders
     store = Orders(process.pool)
-    forgetting = _forget(store, older_than_s=limits.idempotency_ttl_s)
+    forgetting = _forget(store, lambda: process.settings.orders.idempotency_ttl_s)
     async with background(forgetting, name="orders-forget"):
-        yield Shop(store, decider or fraud_shard(process), limits)
+        yield Shop(store, decider or fraud_shard(process), lambda: process.settings)
 
 
-async def _forget(store: Orders, *, older_than_s: float) -> None:
+async def _forget(store: Orders, older_than_s: Callable[[], float]) -> None:
     """Every replica does this; rows another one deletes are skipped."""
     while True:
         await asyncio.sleep(_FORGET_EVERY_S)
         try:
-            while await store.forget(older_than_s=older_than_s, limit=_FORGET_AT_ONCE):
+            while await store.forget(older_than_s=older_than_s(), limit=_FORGET_AT_ONCE):
                 pass
         except Retryable as exc:
             _log.warning("old idempotency keys stay for now", extra={"error": exc.detail})

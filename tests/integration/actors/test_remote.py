@@ -17,10 +17,11 @@ from stream_servers import World
 from ecap.actors import hosting
 from ecap.actors.reach import RayActors, RayActorTransport
 from ecap.actors.remote import ensure_supervisor, statuses, stop_all
+from ecap.config.settings import CallPolicySettings, Mesh
 from ecap.domain.ids import new_id
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Misconfigured, NotFound, Retryable
-from ecap.mesh import CallPolicy, Unreached
+from ecap.mesh import MeshClients, Unreached
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def node() -> Iterator[None]:
 
 @asynccontextmanager
 async def supervised(world: World) -> AsyncIterator[None]:
-    await ensure_supervisor(world.environ(ECAP__SMTP__HOST="127.0.0.1"))
+    await ensure_supervisor(world.environ(ECAP__SMTP__HOST="127.0.0.1"), boot_id="one")
     try:
         yield
     finally:
@@ -61,7 +62,7 @@ def question(user: UUID) -> ScoreQuestion:
 async def test_a_missing_setting_refuses_to_start(node: None, world: World) -> None:
     try:
         with pytest.raises(Misconfigured, match=r"smtp\.host"):
-            await ensure_supervisor(world.environ())
+            await ensure_supervisor(world.environ(), boot_id="one")
     finally:
         await stop_all()
 
@@ -82,7 +83,8 @@ async def test_actors_start_answer_survive_and_stop(node: None, world: World) ->
     settings = world.settings()
     async with supervised(world):
         assert set(await statuses()) == set(hosting.names(settings))
-        shards = RayActors(settings).shards(world.pool, policy=lambda _: CallPolicy(attempts=5))
+        patient = Mesh(default=CallPolicySettings(attempts=5))
+        shards = RayActors(settings).shards(world.pool, clients=MeshClients(patient))
         user = UUID(int=7)
 
         async def answered() -> ScoreAnswer | None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 
 WITHIN_S = 30.0
 
 
-async def until(done: Callable[[], bool]) -> None:
+async def until(done: Callable[[], bool | Awaitable[bool]]) -> None:
     async with asyncio.timeout(WITHIN_S):
-        while not done():  # noqa: ASYNC110  a condition of somebody else's, without an event
+        while True:
+            found = done()
+            if await found if inspect.isawaitable(found) else found:
+                return
             await asyncio.sleep(0.005)

@@ -21,7 +21,7 @@ from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.domain.ids import new_id
 from ecap.domain.roles import Role, scopes_of
-from ecap.serve.process import Opener, build
+from ecap.serve.replica import Opener, build
 from ecap.serve.routing import Api
 
 

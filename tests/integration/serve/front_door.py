@@ -14,7 +14,8 @@ from serving import serving
 
 from ecap.config import Settings
 from ecap.serve.asgi import Edge
-from ecap.serve.process import Actors, Opener, build
+from ecap.serve.process import Actors
+from ecap.serve.replica import Opener, build
 from ecap.serve.routing import Api
 
 Service = tuple[Api, Opener[Any]]

@@ -16,6 +16,7 @@ from ecap.config.settings import Auth
 from ecap.domain.ids import new_id
 from ecap.errors import Misconfigured
 from ecap.serve.auth.keys import SigningKeys, keyring
+from ecap.serve.auth.passwords import open_passwords
 from ecap.serve.auth.routes import api
 from ecap.serve.auth.service import opened
 
@@ -143,3 +144,28 @@ async def test_replicas_that_start_at_once_make_one_administrator_and_one_key(
         email,
     )
     assert count == 1
+
+
+async def test_a_keyring_that_changes_in_place(pool: Pool) -> None:
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    ours = keys(pool, old)
+    before = await ours.signer(NOW)
+    ring = MultiFernet([Fernet(new), Fernet(old)])
+    ours.reconfigure(ring, life_s=LIFE.total_seconds())
+    assert (await ours.signer(NOW)).kid == before.kid
+    ours.reconfigure(MultiFernet([Fernet(new)]), life_s=3600.0)
+    after = await ours.signer(NOW)
+    assert after.kid != before.kid
+    assert after.retires_at - after.signs_from == timedelta(hours=1)
+    assert {before.kid, after.kid} <= set(await kids(ours, NOW))
+
+
+async def test_other_costs_hold_for_passwords_from_then_on() -> None:
+    cheap = Auth(argon2_memory_kib=8192, argon2_iterations=1)
+    async with open_passwords(cheap) as passwords:
+        first = await passwords.hash("correct horse")
+        await passwords.reconfigure(cheap.model_copy(update={"argon2_iterations": 2}))
+        assert await passwords.matches("correct horse", first)
+        assert passwords.is_outdated(first)
+        assert not passwords.is_outdated(await passwords.hash("correct horse"))
+        assert not await passwords.matches("correct horse", None)

@@ -234,6 +234,9 @@ class Supervised:
     def transport(self, actor: str) -> Supervised:
         return self
 
+    def hub(self) -> None:
+        return None
+
     def limiter(self, service: str) -> None:
         return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -323,8 +322,8 @@ async def test_without_a_decision_in_time_an_order_is_reviewed_never_approved(
 
 def _impatient(process: Process, *, decider: Any) -> Any:
     orders = process.settings.orders.model_copy(update={"decision_timeout_s": 0.05})
-    settings = process.settings.model_copy(update={"orders": orders})
-    return opened(replace(process, settings=settings), decider=decider)
+    process.member.settings = process.settings.model_copy(update={"orders": orders})
+    return opened(process, decider=decider)
 
 
 async def test_a_replica_without_shard_reviews_everything(

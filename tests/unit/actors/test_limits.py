@@ -223,3 +223,39 @@ async def test_many_at_once_soon_decide_without_waiting() -> None:
     await asyncio.gather(*(client() for _ in range(16)))
     assert waited < 200
     assert wire.calls < 30
+
+
+async def test_a_raised_limit_ends_the_refusal_of_the_old_one() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    limits = limiter(wire, time)
+    slow = {"rate_per_s": 0.01, "burst": 1.0}
+    assert (await limits.take("k", **slow)).allowed
+    assert (await limits.take("k", **slow)).retry_after_s > 50
+    fast = {"rate_per_s": 1000.0, "burst": 10.0}
+    await limits.take("k", **fast)  # from here on the ledger counts by the new rate
+    time.now_s += 0.01
+    assert (await limits.take("k", **fast)).allowed
+
+
+async def test_a_lowered_limit_takes_back_what_was_lent_ahead() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    limits = limiter(wire, time, lease_s=60.0)
+    for _ in range(300):
+        assert (await limits.take("k", rate_per_s=1.0, burst=1000.0)).allowed
+    allowed = [(await limits.take("k", rate_per_s=0.001, burst=3.0)).allowed for _ in range(20)]
+    assert sum(allowed) <= 6  # what is kept here, and one bucket of the ledger
+
+
+async def test_a_lease_may_become_shorter() -> None:
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    limits = limiter(wire, time, lease_s=60.0)
+    limits.reconfigure(lease_s=1.0)
+    for _ in range(5):
+        await limits.take("k", rate_per_s=1000.0, burst=1000.0)
+    calls = wire.calls
+    time.now_s += 2.0
+    await limits.take("k", rate_per_s=1000.0, burst=1000.0)
+    assert wire.calls == calls + 1

@@ -131,3 +131,43 @@ def test_a_short_key_is_refused_by_its_setting() -> None:
     with pytest.raises(Misconfigured, match=r"mesh\.service_key") as caught:
         ServiceIdentity("orders", key=b"too short")
     assert "too short" not in str(caught.value)
+
+
+NEW = b"n" * 32
+
+
+@pytest.mark.parametrize("first", ["caller", "callee"])
+@pytest.mark.parametrize("apart_s", [0.0, 9.0])
+def test_no_token_is_refused_while_the_key_changes(
+    orders: ServiceIdentity, fraud: ServiceIdentity, wall: Wall, first: str, apart_s: float
+) -> None:
+    """Whoever hears of it first, and for as long as any token lives."""
+    early, late = (orders, fraud) if first == "caller" else (fraud, orders)
+    early.replace_key(NEW)
+    told = wall.now + apart_s
+    for _ in range(300):
+        if wall.now >= told:
+            late.replace_key(NEW)
+        fraud.verify(orders.token("fraud"))
+        wall.now += 0.5
+    assert ServiceIdentity("fraud", key=NEW, now=wall).verify(orders.token("fraud"))
+    old = ServiceIdentity("orders", key=KEY, now=wall).token("fraud")
+    with pytest.raises(Unauthenticated):
+        fraud.verify(old)
+
+
+def test_a_key_that_is_taken_back_never_signed(
+    orders: ServiceIdentity, fraud: ServiceIdentity, wall: Wall
+) -> None:
+    orders.replace_key(NEW)
+    wall.now += 1
+    orders.replace_key(KEY)
+    for _ in range(200):
+        fraud.verify(orders.token("fraud"))
+        wall.now += 0.5
+
+
+def test_a_weak_key_changes_nothing(orders: ServiceIdentity, fraud: ServiceIdentity) -> None:
+    with pytest.raises(Misconfigured, match=r"mesh\.service_key"):
+        orders.replace_key(b"short")
+    fraud.verify(orders.token("fraud"))

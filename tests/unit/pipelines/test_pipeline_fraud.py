@@ -13,6 +13,7 @@ from ecap.domain.features import features_of
 from ecap.domain.history import History, Transaction
 from ecap.domain.scoring import judge
 from ecap.domain.windows import micros
+from ecap.errors import Misconfigured
 from ecap.pipelines.stream.fraud.pipeline import FraudPipeline, build, thresholds
 from ecap.pipelines.stream.fraud.sink import Decided
 from ecap.pipelines.stream.fraud.state import FraudState
@@ -230,3 +231,52 @@ def test_a_flood_of_questions_stays_bounded(pipeline: FraudPipeline, state: Frau
     pipeline.answer(state, question(5000), now=at(LIMITS.provisional_ttl_s + 1))
     assert len(state.provisional) == 1
     assert len(state.customers) == 0
+
+
+def test_a_change_holds_for_questions_and_events_alike(pipeline: FraudPipeline) -> None:
+    changed = LIMITS.model_copy(update={"velocity_count": 2, "weights": {"velocity": 80}})
+    fresh = build(Settings(fraud=changed))
+    both = [(one, one.new_state("transactions", 0)) for one in (pipeline, fresh)]
+    for one, state in both:
+        apply(one, state, placed(1, decision="approve", scored=True), 0)
+    pipeline.reconfigure(changed)
+    answers = [one.answer(state, question(2), now=at(1)) for one, state in both]
+    assert answers[0] == answers[1]
+    assert (answers[0].decision, answers[0].reasons) == ("deny", ("velocity",))
+    decided = [apply(one, state, placed(3), 2) for one, state in both]
+    assert decided[0] is not None
+    assert decided[1] is not None
+    assert decided[0].verdict == decided[1].verdict
+    assert decided[0].verdict.decision == "deny"
+
+
+def test_a_rule_that_weighs_nothing_is_off(pipeline: FraudPipeline, state: FraudState) -> None:
+    pipeline.reconfigure(LIMITS.model_copy(update={"weights": {"velocity": 0}}))
+    answers = [pipeline.answer(state, question(i), now=at(i / 100)) for i in range(20)]
+    assert {(answer.decision, answer.reasons) for answer in answers} == {("approve", ())}
+
+
+def test_what_was_asked_before_expires_by_the_new_time(
+    pipeline: FraudPipeline, state: FraudState
+) -> None:
+    for i in range(5):
+        pipeline.answer(state, question(i), now=at(0))
+    pipeline.reconfigure(LIMITS.model_copy(update={"provisional_ttl_s": 2.0}))
+    assert pipeline.answer(state, question(5), now=at(2)).decision == "approve"
+    assert len(state.provisional) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"review_score": 81}, r"fraud\.review_score \(81\) is above fraud\.deny_score \(80\)"),
+        ({"amount_deny": 1999}, r"fraud\.amount_review .* above fraud\.amount_deny \(1999\)"),
+    ],
+)
+def test_limits_that_contradict_each_other_change_nothing(
+    pipeline: FraudPipeline, state: FraudState, change: dict, named: str
+) -> None:
+    with pytest.raises(Misconfigured, match=named):
+        pipeline.reconfigure(LIMITS.model_copy(update=change))
+    answers = [pipeline.answer(state, question(i), now=at(i / 100)) for i in range(6)]
+    assert answers[-1].reasons == ("velocity",)

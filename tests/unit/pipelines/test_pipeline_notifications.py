@@ -12,7 +12,7 @@ from happenings import START, placed, record
 from ecap.config.settings import Settings
 from ecap.domain.events import OrderCancelled
 from ecap.errors import Misconfigured, Refused, Unavailable
-from ecap.pipelines.stream.notifications.channels import opener
+from ecap.pipelines.stream.notifications.channels import Channels
 from ecap.pipelines.stream.notifications.claims import Delivery
 from ecap.pipelines.stream.notifications.mail import compose
 from ecap.pipelines.stream.notifications.pipeline import Notice, build
@@ -116,4 +116,4 @@ def test_the_signature_is_that_of_any_hmac() -> None:
 def test_a_webhook_without_a_key_refuses_to_start() -> None:
     settings = Settings(smtp={"host": "127.0.0.1"}, webhook={"url": "https://example.com/hook"})
     with pytest.raises(Misconfigured, match=r"webhook\.signing_key"):
-        opener(settings)
+        Channels(settings.smtp, settings.webhook)

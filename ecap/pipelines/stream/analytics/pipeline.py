@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
+from ecap.config.following import Follow
 from ecap.config.settings import Settings
 from ecap.domain.admission import admit_changed, admit_lines, admit_placed, admit_text
 from ecap.domain.events import (
@@ -38,6 +39,12 @@ class AnalyticsPipeline:
     def __init__(self, *, late_after: int) -> None:
         """`late_after` in microseconds."""
         self._late_after = late_after
+
+    def follows(self) -> tuple[Follow[Any], ...]:
+        return (Follow("stream.late_after_s", int, self.reconfigure),)
+
+    def reconfigure(self, late_after_s: int) -> None:
+        self._late_after = late_after_s * SECOND
 
     def new_state(self, topic: str, partition: int) -> Watermark:
         return Watermark()

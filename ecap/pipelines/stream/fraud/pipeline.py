@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
+from ecap.config.following import Follow
 from ecap.config.settings import Fraud, Settings
 from ecap.domain.admission import admit_changed, admit_placed
 from ecap.domain.events import (
@@ -27,6 +29,7 @@ from ecap.domain.money import to_minor
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion, Verdict, judge
 from ecap.domain.thresholds import Thresholds
 from ecap.domain.windows import SECOND, micros
+from ecap.errors import Misconfigured
 from ecap.pipelines.stream.fraud import sink
 from ecap.pipelines.stream.fraud.provisional import Provisionals
 from ecap.pipelines.stream.fraud.sink import Decided, Ended, Result
@@ -42,14 +45,22 @@ class FraudPipeline:
         self._thresholds = thresholds
         self._ttl = provisional_ttl
 
+    def follows(self) -> tuple[Follow[Any], ...]:
+        return (Follow("fraud", Fraud, self.reconfigure, check=thresholds),)
+
+    def reconfigure(self, settings: Fraud) -> None:
+        """Raises Misconfigured. What was learnt of customers stays as it was learnt."""
+        self._thresholds = thresholds(settings)
+        self._ttl = _ttl(settings)
+
     def new_state(self, topic: str, partition: int) -> FraudState:
-        return FraudState(Provisionals(self._ttl))
+        return FraudState(Provisionals())
 
     def dump(self, state: FraudState) -> bytes:
         return state.dump()
 
     def load(self, topic: str, partition: int, snapshot: bytes) -> FraudState:
-        return FraudState.load(snapshot, Provisionals(self._ttl))
+        return FraudState.load(snapshot, Provisionals())
 
     def apply(self, state: FraudState, record: Record) -> Result | None:
         payload = record.event.payload
@@ -105,7 +116,7 @@ class FraudPipeline:
     def answer(self, state: FraudState, question: ScoreQuestion, *, now: datetime) -> ScoreAnswer:
         at = micros(now)
         provisional = state.provisional
-        provisional.expire(at)
+        provisional.expire(at - self._ttl)
         key, user = question.transaction_id.int, question.user_id.int
         known = provisional.answer(key)
         if known is not None:
@@ -137,7 +148,16 @@ class FraudPipeline:
         await sink.write(conn, results)
 
 
+def _ttl(settings: Fraud) -> int:
+    return int(settings.provisional_ttl_s * SECOND)
+
+
 def thresholds(settings: Fraud) -> Thresholds:
+    """Raises Misconfigured for limits that contradict each other."""
+    for review, deny in (("review_score", "deny_score"), ("amount_review", "amount_deny")):
+        low, high = getattr(settings, review), getattr(settings, deny)
+        if low > high:
+            raise Misconfigured(f"fraud.{review} ({low}) is above fraud.{deny} ({high})")
     return Thresholds(
         review_score=settings.review_score,
         deny_score=settings.deny_score,
@@ -154,11 +174,12 @@ def thresholds(settings: Fraud) -> Thresholds:
         travel_min_km=settings.travel_min_km,
         takeover_minor=to_minor(settings.takeover_amount),
         lateness=settings.lateness_s * SECOND,
+        weights={str(code): points for code, points in settings.weights.items()},
     )
 
 
 def build(settings: Settings) -> FraudPipeline:
     return FraudPipeline(
         thresholds(settings.fraud),
-        provisional_ttl=int(settings.fraud.provisional_ttl_s * SECOND),
+        provisional_ttl=_ttl(settings.fraud),
     )

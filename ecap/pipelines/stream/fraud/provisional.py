@@ -18,18 +18,16 @@ _PER_CUSTOMER_MAX = 256
 class _Asked(msgspec.Struct, frozen=True):
     answer: ScoreAnswer
     customer: int
-    expires: int
 
 
 class Provisionals:
     """An entry counts until its event confirms it or it expires; its answer is kept
     until it expires. Ids are `UUID.int`, which hashes faster than a UUID."""
 
-    def __init__(self, ttl: int) -> None:
-        self._ttl = ttl
+    def __init__(self) -> None:
         self._asked: dict[int, _Asked] = {}
         self._counting: dict[int, dict[int, Pending]] = {}
-        self._expiries: deque[tuple[int, int]] = deque()
+        self._order: deque[tuple[int, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -44,8 +42,8 @@ class Provisionals:
 
     def add(self, customer: int, pending: Pending, answer: ScoreAnswer, *, now: int) -> None:
         transaction = answer.transaction_id.int
-        self._asked[transaction] = _Asked(answer, customer, now + self._ttl)
-        self._expiries.append((now + self._ttl, transaction))
+        self._asked[transaction] = _Asked(answer, customer)
+        self._order.append((now, transaction))
         counting = self._counting.setdefault(customer, {})
         counting[transaction] = pending
         if len(counting) > _PER_CUSTOMER_MAX:
@@ -59,9 +57,10 @@ class Provisionals:
         self._uncount(transaction, asked.customer)
         return asked.answer
 
-    def expire(self, now: int) -> None:
-        while self._expiries and self._expiries[0][0] <= now:
-            _, transaction = self._expiries.popleft()
+    def expire(self, since: int) -> None:
+        """Those asked about at or before `since`."""
+        while self._order and self._order[0][0] <= since:
+            _, transaction = self._order.popleft()
             self._uncount(transaction, self._asked.pop(transaction).customer)
 
     def _uncount(self, transaction: int, customer: int) -> None:

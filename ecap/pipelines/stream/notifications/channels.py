@@ -5,40 +5,69 @@ Raises Retryable for "not now" and Refused for "never".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
-from ecap.config.settings import Settings
+import httpx
+
+from ecap.config.settings import Smtp, Webhook
+from ecap.domain.events import Channel
 from ecap.errors import Misconfigured
 from ecap.pipelines.stream.notifications.claims import Delivery
 from ecap.pipelines.stream.notifications.mail import Mailer
-from ecap.pipelines.stream.notifications.webhook import open_webhook
+from ecap.pipelines.stream.notifications.webhook import WebhookSender
 
 
 class Sender(Protocol):
     async def send(self, delivery: Delivery) -> None: ...
 
 
-Senders = Mapping[str, Sender]
-Opener = Callable[[], AbstractAsyncContextManager[Senders]]
+def channels(webhook: Webhook) -> Sequence[Channel]:
+    return ("email", "webhook") if webhook.url else ("email",)
 
 
-def opener(settings: Settings) -> Opener:
-    """Raises Misconfigured now rather than when the first order comes."""
-    if settings.smtp.host is None:
-        raise Misconfigured("smtp.host is not set")
-    if settings.webhook.url and settings.webhook.signing_key is None:
-        raise Misconfigured("webhook.signing_key is needed for webhook.url")
+class Channels:
+    """What can be sent by now. Raises Misconfigured at once rather than when the first
+    order comes."""
+
+    def __init__(self, smtp: Smtp, webhook: Webhook) -> None:
+        check_smtp(smtp)
+        check_webhook(webhook)
+        self._mailer = Mailer(smtp)
+        self._webhook = webhook
+        self._client: httpx.AsyncClient | None = None
 
     @asynccontextmanager
-    async def open_senders() -> AsyncIterator[Senders]:
-        async with AsyncExitStack() as stack:
-            mailer = Mailer(settings.smtp)
-            stack.push_async_callback(mailer.close)
-            senders: dict[str, Sender] = {"email": mailer}
-            if settings.webhook.url:
-                senders["webhook"] = await stack.enter_async_context(open_webhook(settings.webhook))
-            yield senders
+    async def opened(self) -> AsyncIterator[None]:
+        async with httpx.AsyncClient() as client:
+            self._client = client
+            try:
+                yield
+            finally:
+                self._client = None
+                await self._mailer.close()
 
-    return open_senders
+    def use_smtp(self, smtp: Smtp) -> None:
+        check_smtp(smtp)
+        self._mailer.reconfigure(smtp)
+
+    def use_webhook(self, webhook: Webhook) -> None:
+        check_webhook(webhook)
+        self._webhook = webhook
+
+    def senders(self) -> Mapping[Channel, Sender]:
+        senders: dict[Channel, Sender] = {"email": self._mailer}
+        if self._client is not None and self._webhook.url:
+            senders["webhook"] = WebhookSender(self._client, self._webhook)
+        return senders
+
+
+def check_smtp(smtp: Smtp) -> None:
+    if smtp.host is None:
+        raise Misconfigured("smtp.host is not set")
+
+
+def check_webhook(webhook: Webhook) -> None:
+    if webhook.url and webhook.signing_key is None:
+        raise Misconfigured("webhook.signing_key is needed for webhook.url")

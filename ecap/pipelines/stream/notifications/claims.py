@@ -54,6 +54,10 @@ class Claims:
         self._worker = worker
         self._claim_s = claim_s
 
+    def reconfigure(self, *, claim_s: float) -> None:
+        """For what is claimed from now on."""
+        self._claim_s = claim_s
+
     async def claim(self, limit: int, channels: Sequence[str]) -> list[Delivery]:
         rows = await self._pool.fetch(
             _queries["claim"], limit, self._claim_s, self._worker, list(channels)

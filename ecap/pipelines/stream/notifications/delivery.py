@@ -12,12 +12,19 @@ import contextlib
 import os
 import random
 import socket
+from typing import Any
 
 from ecap import logs, metrics
 from ecap.clients.postgres import Pool
-from ecap.config.settings import Notifications
+from ecap.config.following import Follow
+from ecap.config.settings import Notifications, Smtp, Webhook
 from ecap.errors import Refused, Retryable
-from ecap.pipelines.stream.notifications.channels import Opener, Senders
+from ecap.pipelines.stream.notifications.channels import (
+    Channels,
+    Sender,
+    check_smtp,
+    check_webhook,
+)
 from ecap.pipelines.stream.notifications.claims import Claims, Delivery, Finished
 
 _log = logs.get("ecap.notifications")
@@ -30,10 +37,10 @@ _TROUBLE_PAUSE_S = 1.0
 
 class DeliveryWorker:
     def __init__(
-        self, settings: Notifications, pool: Pool, opener: Opener, *, name: str | None = None
+        self, settings: Notifications, pool: Pool, channels: Channels, *, name: str | None = None
     ) -> None:
         self._settings = settings
-        self._opener = opener
+        self._channels = channels
         name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._claims = Claims(pool, worker=name, claim_s=settings.claim_s)
         self._rng = random.Random()  # noqa: S311  spreads load, guards nothing
@@ -42,6 +49,17 @@ class DeliveryWorker:
         self._finished: asyncio.Queue[tuple[Finished, asyncio.Future[None]]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._trouble: str | None = "not started"
+
+    def follows(self) -> tuple[Follow[Any], ...]:
+        return (
+            Follow("notifications", Notifications, self.reconfigure),
+            Follow("smtp", Smtp, self._channels.use_smtp, check=check_smtp),
+            Follow("webhook", Webhook, self._channels.use_webhook, check=check_webhook),
+        )
+
+    def reconfigure(self, settings: Notifications) -> None:
+        self._settings = settings
+        self._claims.reconfigure(claim_s=settings.claim_s)
 
     async def start(self) -> None:
         if self._task is None:
@@ -74,18 +92,20 @@ class DeliveryWorker:
                 await self._pause(_TROUBLE_PAUSE_S)
 
     async def _session(self) -> None:
-        async with asyncio.TaskGroup() as group, self._opener() as senders:
+        async with asyncio.TaskGroup() as group, self._channels.opened():
             recording = group.create_task(self._record(), name="delivery-record")
             while not self._stopping.is_set():
-                await self._round(group, senders)
+                await self._round(group)
             if self._sending:
                 await asyncio.wait(self._sending)
             recording.cancel()
 
-    async def _round(self, group: asyncio.TaskGroup, senders: Senders) -> None:
-        free = self._settings.concurrency - len(self._sending)
+    async def _round(self, group: asyncio.TaskGroup) -> None:
+        settings, senders = self._settings, self._channels.senders()
+        free = max(0, settings.concurrency - len(self._sending))
+        within_s = settings.claim_s * _SENDING_SHARE
         try:
-            claimed = await self._claims.claim(min(free, self._settings.batch), list(senders))
+            claimed = await self._claims.claim(min(free, settings.batch), list(senders))
         except Retryable as exc:
             self._trouble = str(exc)
             await self._pause(_TROUBLE_PAUSE_S)
@@ -93,26 +113,27 @@ class DeliveryWorker:
         self._trouble = None
         for delivery in claimed:
             task = group.create_task(
-                self._deliver(senders, delivery), name=f"deliver-{delivery.id}"
+                self._deliver(senders[delivery.channel], delivery, within_s),
+                name=f"deliver-{delivery.id}",
             )
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        if len(self._sending) >= self._settings.concurrency:
+        if len(self._sending) >= settings.concurrency:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
         elif not claimed:
-            await self._pause(self._settings.poll_s)
+            await self._pause(settings.poll_s)
 
-    async def _deliver(self, senders: Senders, delivery: Delivery) -> None:
-        finished = await self._attempt(senders, delivery)
+    async def _deliver(self, sender: Sender, delivery: Delivery, within_s: float) -> None:
+        finished = await self._attempt(sender, delivery, within_s)
         metrics.notifications_sent.labels(delivery.channel, finished.outcome).inc()
         recorded = asyncio.get_running_loop().create_future()
         self._finished.put_nowait((finished, recorded))
         await recorded
 
-    async def _attempt(self, senders: Senders, delivery: Delivery) -> Finished:
+    async def _attempt(self, sender: Sender, delivery: Delivery, within_s: float) -> Finished:
         try:
-            async with asyncio.timeout(self._settings.claim_s * _SENDING_SHARE):
-                await senders[delivery.channel].send(delivery)
+            async with asyncio.timeout(within_s):
+                await sender.send(delivery)
         except Refused as exc:
             return Finished(delivery, "failed", exc.detail)
         except Retryable as exc:

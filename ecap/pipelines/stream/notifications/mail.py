@@ -27,11 +27,19 @@ class Mailer:
         # With the time each was used last.
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
 
+    def reconfigure(self, settings: Smtp) -> None:
+        """A mail under way goes the old way; no connection of that is used again."""
+        self._settings = settings
+        idle, self._idle = self._idle, []
+        for client, _ in idle:
+            client.close()
+
     async def send(self, delivery: Delivery) -> None:
         """Raises Unavailable or Refused."""
-        message = compose(delivery, sender=self._settings.sender)
+        settings = self._settings
+        message = compose(delivery, sender=settings.sender)
         try:
-            await self._send(message)
+            await self._send(message, settings)
         except aiosmtplib.SMTPException as exc:
             if _forever(exc):
                 raise Refused(f"smtp: {_text(exc)}") from exc
@@ -46,14 +54,17 @@ class Mailer:
                 await client.quit()
             client.close()
 
-    async def _send(self, message: Message) -> None:
-        client = await self._reuse() or await self._connect()
+    async def _send(self, message: Message, settings: Smtp) -> None:
+        client = await self._reuse() or await self._connect(settings)
         try:
             await client.send_message(message)
         except BaseException:  # a half-sent session is of no use, cancelled or not
             client.close()
             raise
-        self._idle.append((client, time.monotonic()))
+        if settings is self._settings:
+            self._idle.append((client, time.monotonic()))
+        else:
+            client.close()
 
     async def _reuse(self) -> aiosmtplib.SMTP | None:
         """A server closes what is idle; asking keeps that from costing an attempt."""
@@ -70,8 +81,7 @@ class Mailer:
             return client
         return None
 
-    async def _connect(self) -> aiosmtplib.SMTP:
-        settings = self._settings
+    async def _connect(self, settings: Smtp) -> aiosmtplib.SMTP:
         if settings.host is None:
             raise Misconfigured("smtp.host is not set")
         implicit = settings.port == _IMPLICIT_TLS_PORT

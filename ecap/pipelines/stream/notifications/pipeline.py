@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection, Pool, load_queries
-from ecap.config.settings import Settings
+from ecap.config.following import Follow
+from ecap.config.settings import Settings, Webhook
 from ecap.domain.admission import admit_changed, admit_placed, admit_text
 from ecap.domain.events import (
     Channel,
@@ -29,7 +30,7 @@ from ecap.domain.events import (
 )
 from ecap.domain.ids import delivery_id
 from ecap.domain.money import to_decimal
-from ecap.pipelines.stream.notifications.channels import opener
+from ecap.pipelines.stream.notifications.channels import Channels, channels
 from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
 from ecap.pipelines.stream.notifications.wording import Kind, subject
 
@@ -70,6 +71,12 @@ class NotificationsPipeline:
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         self._channels = channels
+
+    def follows(self) -> tuple[Follow[Any], ...]:
+        return (Follow("webhook", Webhook, self.reconfigure),)
+
+    def reconfigure(self, webhook: Webhook) -> None:
+        self._channels = channels(webhook)
 
     def new_state(self, topic: str, partition: int) -> None:
         return None
@@ -147,9 +154,10 @@ def _reason(order: OrderChanged) -> str:
 
 
 def build(settings: Settings) -> NotificationsPipeline:
-    return NotificationsPipeline(("email", "webhook") if settings.webhook.url else ("email",))
+    return NotificationsPipeline(channels(settings.webhook))
 
 
 def workers(settings: Settings, pool: Pool) -> list[DeliveryWorker]:
     """What has to run beside the pipeline. Raises Misconfigured."""
-    return [DeliveryWorker(settings.notifications, pool, opener(settings))]
+    senders = Channels(settings.smtp, settings.webhook)
+    return [DeliveryWorker(settings.notifications, pool, senders)]

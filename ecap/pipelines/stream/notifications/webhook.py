@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import httpx
 import msgspec
@@ -24,14 +23,17 @@ class WebhookSender:
     def __init__(
         self,
         client: httpx.AsyncClient,
+        settings: Webhook,
         *,
-        url: str,
-        key: bytes,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Raises Misconfigured without an address or a key."""
+        if settings.url is None or settings.signing_key is None:
+            raise Misconfigured("webhook.url and webhook.signing_key are needed")
         self._client = client
-        self._url = url
-        self._key = key
+        self._url = settings.url
+        self._key = settings.signing_key.get_secret_value().encode()
+        self._timeout_s = settings.timeout_s
         self._clock = clock
 
     async def send(self, delivery: Delivery) -> None:
@@ -50,6 +52,7 @@ class WebhookSender:
             response = await self._client.post(
                 self._url,
                 content=body,
+                timeout=self._timeout_s,
                 headers={
                     "Content-Type": "application/json",
                     "X-ECAP-Delivery": str(delivery.id),
@@ -65,13 +68,3 @@ class WebhookSender:
 def signature(key: bytes, body: bytes, *, at: int) -> str:
     digest = hmac.new(key, b"%d." % at + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"
-
-
-@asynccontextmanager
-async def open_webhook(settings: Webhook) -> AsyncIterator[WebhookSender]:
-    if settings.url is None or settings.signing_key is None:
-        raise Misconfigured("webhook.url and webhook.signing_key are needed")
-    async with httpx.AsyncClient(timeout=settings.timeout_s) as client:
-        yield WebhookSender(
-            client, url=settings.url, key=settings.signing_key.get_secret_value().encode()
-        )

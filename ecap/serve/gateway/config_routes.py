@@ -1,0 +1,125 @@
+"""Configuration for operators: what counts, who runs it, and changes to it."""
+
+from __future__ import annotations
+
+from ecap.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from ecap.serve.gateway.config_models import (
+    Applied,
+    Diff,
+    DiffQuery,
+    History,
+    HistoryQuery,
+    Judged,
+    Members,
+    NewValue,
+    RollbackWish,
+    Setting,
+    Settings,
+    SettingsQuery,
+    Sources,
+    Trial,
+    UnsetQuery,
+)
+from ecap.serve.gateway.hub import CHANGE_S
+from ecap.serve.gateway.service import Gateway
+from ecap.serve.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
+from ecap.serve.routing import Api, Call, Reply
+
+api = Api("gateway", prefix="/api/v1/config", title="ECAP configuration")
+_REFUSALS = (NotFound, Conflict, PreconditionFailed, Invalid)
+
+
+@api.get("", scope="config:read", errors=(NotFound,), headers=IF_NONE_MATCH)
+async def get_config(call: Call[Gateway], query: SettingsQuery) -> Reply[Settings]:
+    """Get settings with the source of each.
+
+    The ETag is the version that runs.
+    """
+    found = await call.state.hub.settings(query.prefix)
+    return Reply(found, etag=str(found.version))
+
+
+@api.get("/history", scope="config:read")
+async def get_config_history(call: Call[Gateway], query: HistoryQuery) -> History:
+    """List who changed what, and why, the newest first.
+
+    Every entry is sealed by the hash of the one before.
+    """
+    return await call.state.hub.history(query)
+
+
+@api.get("/diff", scope="config:read", errors=(NotFound,))
+async def get_config_diff(call: Call[Gateway], query: DiffQuery) -> Diff:
+    """Compare two versions."""
+    return await call.state.hub.diff(query)
+
+
+@api.get("/members", scope="config:read")
+async def get_config_members(call: Call[Gateway]) -> Members:
+    """List every replica and actor with the version it runs."""
+    return await call.state.hub.members()
+
+
+@api.get("/sources", scope="config:read")
+async def get_config_sources(call: Call[Gateway]) -> Sources:
+    """List where configuration comes from, and how each source is."""
+    return await call.state.hub.sources()
+
+
+@api.post("/validate", scope="config:read")
+async def validate_config(call: Call[Gateway], body: Trial) -> Judged:
+    """Find out what a change would change, or why it would be refused.
+
+    Nothing changes. Members are not asked: they may still refuse the change itself.
+    """
+    return await call.state.hub.validate(body)
+
+
+@api.post(
+    "/rollback",
+    scope="config:write",
+    errors=_REFUSALS,
+    headers=IF_MATCH,
+    timeout_s=CHANGE_S,
+)
+async def roll_back_config(call: Call[Gateway], body: RollbackWish) -> Reply[Applied]:
+    """Go back to the settings of an earlier version, as a new one.
+
+    Send the ETag of what you saw as If-Match.
+    """
+    done = await call.state.hub.roll_back(
+        body, author=call.principal.subject, version=required_version(call)
+    )
+    return Reply(done, etag=str(done.version))
+
+
+@api.get("/{key}", scope="config:read", errors=(NotFound,), headers=IF_NONE_MATCH)
+async def get_setting(call: Call[Gateway], key: str) -> Reply[Setting]:
+    """Get a setting, where it has its value from, and what it hides."""
+    found, version = await call.state.hub.setting(key)
+    return Reply(found, etag=str(version))
+
+
+@api.put("/{key}", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
+async def set_setting(call: Call[Gateway], key: str, body: NewValue) -> Reply[Applied]:
+    """Set a setting above every other source.
+
+    Answers when every member runs it, or with what refused it. Send the ETag of what
+    you saw as If-Match.
+    """
+    done = await call.state.hub.put(
+        key, body, author=call.principal.subject, version=required_version(call)
+    )
+    return Reply(done, etag=str(done.version))
+
+
+@api.delete("/{key}", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
+async def unset_setting(call: Call[Gateway], key: str, query: UnsetQuery) -> Reply[Applied]:
+    """Remove what was set; the source below counts again. Send the ETag as If-Match."""
+    done = await call.state.hub.unset(
+        key,
+        author=call.principal.subject,
+        reason=query.reason,
+        version=required_version(call),
+    )
+    return Reply(done, etag=str(done.version))

@@ -1,0 +1,109 @@
+"""The configuration hub, as operators reach it through the gateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ecap.actors.hub_link import CONFIG
+from ecap.config.canary import Canary
+from ecap.config.overrides import Edit
+from ecap.config.requests import Change, Return
+from ecap.errors import Unavailable
+from ecap.mesh import CallPolicy, MeshClient
+from ecap.mesh.policy import BreakerPolicy
+from ecap.serve.gateway.config_models import (
+    Applied,
+    Diff,
+    DiffQuery,
+    History,
+    HistoryQuery,
+    Judged,
+    Members,
+    NewValue,
+    RollbackWish,
+    Setting,
+    Settings,
+    Sources,
+    Trial,
+)
+from ecap.serve.process import Process
+
+# A change with a canary takes as long as it bakes.
+CHANGE_S = 120.0
+_POLICY = CallPolicy(attempts=1, timeout_s=CHANGE_S, breaker=BreakerPolicy(slow_call_s=CHANGE_S))
+
+
+class HubDesk:
+    """Without a `client` nothing can be asked."""
+
+    def __init__(self, client: MeshClient | None) -> None:
+        self._client = client
+
+    @classmethod
+    def of(cls, process: Process) -> HubDesk:
+        if process.actors is None:
+            return cls(None)
+        return cls(MeshClient(CONFIG, process.actors.transport(CONFIG), _POLICY))
+
+    async def _ask(self, method: str, payload: Any = None) -> Mapping[str, Any]:
+        if self._client is None:
+            raise Unavailable("no configuration hub runs here")
+        answer: Mapping[str, Any] = await self._client.call(method, payload)
+        return answer
+
+    async def settings(self, prefix: str) -> Settings:
+        return Settings.model_validate(await self._ask("settings", prefix))
+
+    async def setting(self, key: str) -> tuple[Setting, int]:
+        found = await self._ask("setting", key)
+        return Setting.model_validate(found["setting"]), found["version"]
+
+    async def put(self, key: str, body: NewValue, *, author: str, version: int) -> Applied:
+        expires_at = None if body.expires_s is None else time.time() + body.expires_s
+        canary = None if body.canary is None else Canary(**body.canary.model_dump())
+        edit = Edit({key: body.value}, expires_at=expires_at)
+        change = Change(
+            edit=edit, author=author, reason=body.reason, version=version, canary=canary
+        )
+        return Applied.model_validate(await self._ask("change", change))
+
+    async def unset(self, key: str, *, author: str, reason: str, version: int) -> Applied:
+        change = Change(edit=Edit(unsets=(key,)), author=author, reason=reason, version=version)
+        return Applied.model_validate(await self._ask("change", change))
+
+    async def roll_back(self, body: RollbackWish, *, author: str, version: int) -> Applied:
+        wish = Return(to=body.version, author=author, reason=body.reason, version=version)
+        return Applied.model_validate(await self._ask("roll_back", wish))
+
+    async def validate(self, body: Trial) -> Judged:
+        found = await self._ask("validate", Edit(dict(body.sets), body.unsets))
+        return Judged(
+            valid=found["problem"] is None,
+            problem=found["problem"],
+            changes=_sides(found["changes"]),
+        )
+
+    async def history(self, query: HistoryQuery) -> History:
+        found = await self._ask("history", query.model_dump())
+        entries = [{**one, "changes": _sides(one["changes"])} for one in found["entries"]]
+        return History.model_validate({**found, "entries": entries})
+
+    async def diff(self, query: DiffQuery) -> Diff:
+        found = await self._ask("diff", (query.left, query.right))
+        return Diff(changes=_sides(found["changes"]))
+
+    async def members(self) -> Members:
+        return Members.model_validate(await self._ask("members"))
+
+    async def sources(self) -> Sources:
+        return Sources.model_validate(await self._ask("sources"))
+
+
+def _sides(changes: Mapping[str, Mapping[str, Any]]) -> Any:
+    names = {"from": "left", "to": "right"}
+    return {
+        key: {names[side]: value for side, value in change.items()}
+        for key, change in changes.items()
+    }
