@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ecap.cli import config_view
 from ecap.cli.main import fail
 from ecap.clients.postgres import open_pool
 from ecap.clients.renewal import PostgresProgress, states
@@ -44,7 +43,7 @@ def put(
     try:
         text = _typed()
         if enc:
-            print(config_view.keyring(environ).seal_text(text))
+            print(loading.keyring(environ).seal_text(text))
             return
         if not (path and item):
             raise Invalid("write `ecap secrets put PATH KEY`, or --enc", field="path")
@@ -101,7 +100,7 @@ def status(json: Json = False) -> None:
     environ = environ_here()
     try:
         limit = loading.load(environ, secrets=False).keyring.max_age_s
-        ring = config_view.keyring(environ)
+        ring = loading.keyring(environ)
     except EcapError as exc:
         raise fail(exc) from exc
     now = time.time()

@@ -7,13 +7,14 @@ lives in it alone. Workers get references to either, never values.
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.fernet import Fernet
-
+from ecap.config import keyring_text
+from ecap.config.keyring import new_key
 from ecap.config.settings import Settings
 from ecap.config.vault import VaultSecrets
 from ecap.errors import Misconfigured
@@ -33,18 +34,9 @@ class Generated:
     key: str
     generate: Callable[[], str]
     is_set: Callable[[Settings], bool]
-    is_list: bool = False
 
 
 GENERATED = (
-    Generated(
-        "ECAP__AUTH__KEYRING",
-        "ecap/auth",
-        "keyring",
-        lambda: Fernet.generate_key().decode(),
-        lambda s: bool(s.auth.keyring),
-        is_list=True,
-    ),
     Generated(
         "ECAP__AUTH__ADMIN_PASSWORD",
         "ecap/auth",
@@ -115,6 +107,10 @@ class Credentials:
         return self._text("demo_password", password)
 
     @property
+    def keyring(self) -> Path:
+        return self._text("keyring", lambda: keyring_text.write((new_key(now=time.time()),)))
+
+    @property
     def ray_token(self) -> Path:
         return self._text("ray_token", lambda: secrets.token_hex(32))
 
@@ -138,7 +134,7 @@ def references(
             reference = f"vault:{item.path}#{item.key}"
         else:
             reference = f"file:{credentials.in_file(item)}"
-        found[item.setting] = f'["{reference}"]' if item.is_list else reference
+        found[item.setting] = reference
     return found
 
 

@@ -140,6 +140,11 @@ def plan(
             "ECAP__SMTP__STARTTLS": "false",
         }
     env |= creds.references(settings, secrets, embedded_vault=embedded_vault)
+    if settings.keyring.source == "none":
+        env |= {
+            "ECAP__KEYRING__SOURCE": "file",
+            "ECAP__KEYRING__FILE": str(secrets.keyring),
+        }
     if settings.auth.admin_email is None:
         env["ECAP__AUTH__ADMIN_EMAIL"] = ADMIN_EMAIL
     planned = Runtime(

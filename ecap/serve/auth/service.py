@@ -10,12 +10,14 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from ecap.config.keyring_live import open_keyring
 from ecap.domain.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
 from ecap.serve.auth.administrator import FirstAdministrator
-from ecap.serve.auth.keys import SigningKeys, keyring
+from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.auth.models import Account, Credentials, Registered, Registration, Tokens
 from ecap.serve.auth.passwords import Passwords, open_passwords
+from ecap.serve.auth.people import People
 from ecap.serve.auth.sessions import Sessions
 from ecap.serve.auth.store import Accounts
 from ecap.serve.auth.tokens import AccessTokens, scope_of
@@ -99,20 +101,21 @@ def _acceptable(password: SecretStr, *, email: str, field: str) -> str:
 async def opened(process: Process) -> AsyncIterator[Auth]:
     """Raises Misconfigured without a keyring."""
     settings = process.settings.auth
-    keys = SigningKeys(
-        process.pool,
-        keyring(settings),
-        life_s=settings.signing_key_ttl_s,
-        token_life_s=settings.access_ttl_s + settings.clock_skew_s,
-    )
-    process.verifier.ask(keys.jwks)
-    accounts = Accounts(process.pool)
-    async with open_passwords(settings) as passwords:
+    async with open_keyring(process.settings) as ring, open_passwords(settings) as passwords:
+        keys = SigningKeys(
+            process.pool,
+            ring,
+            life_s=settings.signing_key_ttl_s,
+            token_life_s=settings.access_ttl_s + settings.clock_skew_s,
+        )
+        process.verifier.ask(keys.jwks)
+        people = People(process.pool, ring)
+        accounts = Accounts(process.pool, people)
         administrator = FirstAdministrator(accounts, passwords, settings)
         process.checks["administrator"] = administrator.ensure
         yield Auth(
             accounts=accounts,
-            sessions=Sessions(process.pool, ttl_s=settings.refresh_ttl_s),
+            sessions=Sessions(process.pool, people, ttl_s=settings.refresh_ttl_s),
             passwords=passwords,
             keys=keys,
             access=AccessTokens(keys, settings),

@@ -12,15 +12,23 @@ import contextlib
 import os
 import random
 import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
 
 from ecap import logs, metrics
 from ecap.clients.postgres import Pool
+from ecap.config.keyring_live import LiveKeyring
+from ecap.config.sealed_rows import SealedRows
 from ecap.config.settings import Notifications
-from ecap.errors import Refused, Retryable
+from ecap.errors import Misconfigured, Refused, Retryable
 from ecap.pipelines.stream.notifications.channels import Opener, Senders
 from ecap.pipelines.stream.notifications.claims import Claims, Delivery, Finished
 
 _log = logs.get("ecap.notifications")
+
+Keys = Callable[[], AbstractAsyncContextManager[LiveKeyring]]
 
 # Of a claim; the rest is for recording before another worker may take it.
 _SENDING_SHARE = 0.8
@@ -30,10 +38,17 @@ _TROUBLE_PAUSE_S = 1.0
 
 class DeliveryWorker:
     def __init__(
-        self, settings: Notifications, pool: Pool, opener: Opener, *, name: str | None = None
+        self,
+        settings: Notifications,
+        pool: Pool,
+        opener: Opener,
+        keys: Keys,
+        *,
+        name: str | None = None,
     ) -> None:
         self._settings = settings
         self._opener = opener
+        self._keys = keys
         name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._claims = Claims(pool, worker=name, claim_s=settings.claim_s)
         self._rng = random.Random()  # noqa: S311  spreads load, guards nothing
@@ -74,15 +89,18 @@ class DeliveryWorker:
                 await self._pause(_TROUBLE_PAUSE_S)
 
     async def _session(self) -> None:
-        async with asyncio.TaskGroup() as group, self._opener() as senders:
+        async with self._keys() as keys, asyncio.TaskGroup() as group, self._opener() as senders:
+            contacts = SealedRows(keys, table="notifications.contacts")
             recording = group.create_task(self._record(), name="delivery-record")
             while not self._stopping.is_set():
-                await self._round(group, senders)
+                await self._round(group, senders, contacts)
             if self._sending:
                 await asyncio.wait(self._sending)
             recording.cancel()
 
-    async def _round(self, group: asyncio.TaskGroup, senders: Senders) -> None:
+    async def _round(
+        self, group: asyncio.TaskGroup, senders: Senders, contacts: SealedRows
+    ) -> None:
         free = self._settings.concurrency - len(self._sending)
         try:
             claimed = await self._claims.claim(min(free, self._settings.batch), list(senders))
@@ -93,7 +111,7 @@ class DeliveryWorker:
         self._trouble = None
         for delivery in claimed:
             task = group.create_task(
-                self._deliver(senders, delivery), name=f"deliver-{delivery.id}"
+                self._deliver(senders, contacts, delivery), name=f"deliver-{delivery.id}"
             )
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -102,20 +120,23 @@ class DeliveryWorker:
         elif not claimed:
             await self._pause(self._settings.poll_s)
 
-    async def _deliver(self, senders: Senders, delivery: Delivery) -> None:
-        finished = await self._attempt(senders, delivery)
+    async def _deliver(self, senders: Senders, contacts: SealedRows, delivery: Delivery) -> None:
+        finished = await self._attempt(senders, contacts, delivery)
         metrics.notifications_sent.labels(delivery.channel, finished.outcome).inc()
         recorded = asyncio.get_running_loop().create_future()
         self._finished.put_nowait((finished, recorded))
         await recorded
 
-    async def _attempt(self, senders: Senders, delivery: Delivery) -> Finished:
+    async def _attempt(
+        self, senders: Senders, contacts: SealedRows, delivery: Delivery
+    ) -> Finished:
         try:
             async with asyncio.timeout(self._settings.claim_s * _SENDING_SHARE):
-                await senders[delivery.channel].send(delivery)
+                addressed = await _addressed(contacts, delivery)
+                await senders[delivery.channel].send(addressed)
         except Refused as exc:
             return Finished(delivery, "failed", exc.detail)
-        except Retryable as exc:
+        except (Retryable, Misconfigured) as exc:  # a key that is missing may be brought back
             return self._later(delivery, exc.detail)
         except TimeoutError:
             return self._later(delivery, "took longer than its claim allows")
@@ -160,3 +181,13 @@ class DeliveryWorker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+
+
+async def _addressed(contacts: SealedRows, delivery: Delivery) -> Delivery:
+    """Raises Misconfigured when no key opens the contact."""
+    if delivery.contact is None:
+        return delivery
+    found = await contacts.open(delivery.user_id, delivery.contact)
+    return msgspec.structs.replace(
+        delivery, email=found["email"], display_name=found["display_name"]
+    )
