@@ -50,10 +50,12 @@ def environ(tmp_path: Path, servers: Runtime, ring: Keyring) -> dict[str, str]:
 
 @pytest.fixture
 def ecap(environ: dict[str, str], tmp_path: Path) -> Run:
+    outside = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+
     def run(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         found = subprocess.run(
             [sys.executable, "-m", "ecap.cli.main", *arguments],
-            env={"PATH": os.environ["PATH"], **environ, **more},
+            env={**outside, **environ, **more},
             cwd=tmp_path,
             input=stdin,
             capture_output=True,

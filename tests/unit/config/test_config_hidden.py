@@ -53,7 +53,7 @@ async def _live(outputs: list[str]) -> None:
             "kubernetes",
             {"auth.admin_password": Given("canary-k8s-4", "secret s/k", final=True)},
         ),
-        "base": layer("base", smtp__password="vault:a#b", auth__keyring=["vault:a#b"]),
+        "base": layer("base", smtp__password="vault:a#b", webhook__signing_key="vault:a#b"),
     }
     hub = await cluster.start_hub()
     member = cluster.add("a")
