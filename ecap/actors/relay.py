@@ -20,8 +20,8 @@ from ecap.actors.backoff import Backoff
 from ecap.actors.sending import Sent, send
 from ecap.actors.topic_log import SCHEMA_OF, Lane, Place, Placed, Row, TopicLog
 from ecap.clients.kafka import AIOKafkaProducer, create_topics, open_consumer, open_producer
+from ecap.clients.leasing import open_database
 from ecap.clients.outbox import SCHEMAS
-from ecap.clients.postgres import open_pool
 from ecap.config.settings import Settings
 from ecap.errors import EcapError, NotFound, Retryable, Unavailable
 
@@ -67,7 +67,7 @@ class OutboxRelay:
         raise NotFound(f"the relay has no {method}")
 
     async def _run(self) -> None:
-        async with open_pool(self._settings.postgres, service="relay") as pool:
+        async with open_database(self._settings, service="relay") as pool:
             log = TopicLog(pool)
             backoff = Backoff(first_s=0.1, cap_s=5.0)
             while not self._stopping.is_set():

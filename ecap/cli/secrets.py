@@ -21,6 +21,7 @@ from ecap.errors import EcapError, Invalid, Misconfigured, NotFound
 from ecap.local.credentials import Credentials
 from ecap.local.running import environ_here
 from ecap.local.state import open_state
+from ecap.local.vault_first import OPERATOR_ROLE
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -137,12 +138,12 @@ def _writer(environ: Mapping[str, str]) -> Vault:
         raise Misconfigured("vault.address is not set, and `ecap up` does not run here")
     if not (state.secrets / "vault_operator_secret_id").exists():
         return settings.vault
-    kept = Credentials(state)
+    operator = Credentials(state).log_in(OPERATOR_ROLE)
     return settings.vault.model_copy(
         update={
             "auth": "approle",
-            "role_id": kept.operator_role_id.read_text(),
-            "secret_id_file": kept.operator_secret_id,
+            "role_id": operator.role_id,
+            "secret_id_file": operator.secret_id_file,
         }
     )
 

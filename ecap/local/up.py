@@ -112,7 +112,7 @@ def _plan(
     )
     env |= node.environ()
     described = msgspec.structs.replace(planned.runtime, environ=env)
-    return Plan(state, (*planned.servers, node), described), node
+    return Plan(state, (*planned.servers, node), described, planned.leases), node
 
 
 def _announce(screen: Screen) -> Callable[[Server], None]:

@@ -13,7 +13,8 @@ from aiohttp import ClientSession
 
 from ecap import logs, spans
 from ecap.actors.asking import ShardClient
-from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Pool
 from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
 from ecap.mesh import CallPolicy, MeshClient, Principal, ServiceIdentity, Transport
@@ -98,7 +99,7 @@ async def open_process(
         raise Misconfigured("mesh.service_key is not set; give it a secret reference")
     identity = ServiceIdentity(service, key=settings.mesh.service_key.get_secret_value().encode())
     base_url = f"http://127.0.0.1:{settings.http.port}"
-    async with open_session() as session, open_pool(settings.postgres, service=service) as pool:
+    async with open_session() as session, open_database(settings, service=service) as pool:
         clients: dict[str, MeshClient] = {}
 
         def client(callee: str) -> MeshClient:
