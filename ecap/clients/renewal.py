@@ -113,6 +113,7 @@ def personal(pool: Pool) -> list[ColumnEntries]:
         column("users.profiles", "user_id"),
         column("users.addresses", "id"),
         column("notifications.contacts", "user_id"),
+        column("orders.orders", "id"),
     ]
 
 

@@ -56,6 +56,15 @@ async def _accounts(conn: Connection, keys: Keys) -> None:
         await _registrations(conn, keys, name)
 
 
+async def _shipping(conn: Connection, keys: Keys) -> None:
+    rows = await conn.fetch("SELECT id, shipping FROM orders.orders WHERE shipping IS NOT NULL")
+    for row in rows:
+        given = msgspec.json.decode(row["shipping"], type=dict[str, str | None])
+        fields = {name: text for name, text in given.items() if text is not None}
+        token = sealed(keys(), row["id"], fields)
+        await conn.execute("UPDATE orders.orders SET sealed = $2 WHERE id = $1", row["id"], token)
+
+
 async def _lookup_key(conn: Connection, ring: Sealer) -> bytes:
     key = secrets.token_bytes(32)
     await conn.execute(
@@ -116,6 +125,7 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
     "notifications/0004_only_sealed.sql": (
         _rows("notifications.contacts", "user_id", "email", "display_name"),
     ),
+    "orders/0004_only_sealed.sql": (_shipping,),
     "users/0004_only_sealed.sql": (
         _rows("users.profiles", "user_id", "email", "display_name", "phone"),
         _rows(

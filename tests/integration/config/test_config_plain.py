@@ -89,6 +89,17 @@ async def test_people_are_sealed_on_the_way(old: Pool, monkeypatch: pytest.Monke
             " ($1, 'ana@planted.example', 'planted', now())",
             ANA,
         ),
+        (
+            "INSERT INTO orders.orders (id, user_id, status, amount, currency, decision, score,"
+            " reasons, shipping, placed_at, changed_at) VALUES ($1, $1, 'approved', 1, 'USD',"
+            """ 'approve', 0, '{}', '{"city": "planted", "line2": null}', now(), now())""",
+            ANA,
+        ),
+        (
+            "INSERT INTO orders.idempotency VALUES ($1, 'k', 'f', 201, '[]', $2, now())",
+            ANA,
+            b'{"amount":"1.00","shipping":{"city":"planted"}}',
+        ),
         ("INSERT INTO auth.signing_keys VALUES ('k', 'w', '{}', now(), now(), now())",),
     ):
         await old.execute(statement, *values)
@@ -108,6 +119,9 @@ async def test_people_are_sealed_on_the_way(old: Pool, monkeypatch: pytest.Monke
     assert await opened("SELECT sealed FROM users.profiles") == {**person, "phone": "+49planted"}
     assert await opened("SELECT sealed FROM notifications.contacts") == person
     assert (await opened("SELECT sealed FROM users.addresses"))["country"] == "DE"
+    assert await opened("SELECT sealed FROM orders.orders") == {"city": "planted"}
+    kept = await old.fetchval("SELECT body FROM orders.idempotency")
+    assert msgspec.json.decode(kept) == {"amount": "1.00"}
     assert await opened("SELECT sealed FROM auth.users") == {
         **person,
         "email": "Ana@planted.example",
