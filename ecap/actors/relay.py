@@ -22,8 +22,9 @@ from ecap.actors.backoff import Backoff
 from ecap.actors.sending import Sent, send
 from ecap.actors.topic_log import SCHEMA_OF, Lane, Place, Placed, Row, TopicLog
 from ecap.clients.kafka import AIOKafkaProducer, create_topics, open_consumer, open_producer
+from ecap.clients.leasing import open_database
 from ecap.clients.outbox import SCHEMAS
-from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.postgres import Pool
 from ecap.config.following import Follow
 from ecap.config.settings import Outbox, Postgres, Settings
 from ecap.errors import EcapError, NotFound, Retryable, Unavailable
@@ -38,7 +39,8 @@ _STOP_S = 5.0
 
 class OutboxRelay:
     def __init__(self, settings: Settings) -> None:
-        self._kafka, self._postgres = settings.kafka, settings.postgres
+        self._settings = settings
+        self._kafka = settings.kafka
         self._outbox = settings.outbox
         self._pool: Pool | None = None
         self._stopping = asyncio.Event()
@@ -60,7 +62,7 @@ class OutboxRelay:
     async def _use(self, postgres: Postgres) -> None:
         if self._pool is not None:
             await self._pool.reconfigure(postgres)
-        self._postgres = postgres
+        self._settings = self._settings.model_copy(update={"postgres": postgres})
 
     async def start(self) -> None:
         if self._task is None:
@@ -86,7 +88,7 @@ class OutboxRelay:
         raise NotFound(f"the relay has no {method}")
 
     async def _run(self) -> None:
-        async with open_pool(self._postgres, service="relay") as pool:
+        async with open_database(self._settings, service="relay") as pool:
             self._pool, log = pool, TopicLog(pool)
             backoff = Backoff(first_s=0.1, cap_s=5.0)
             while not self._stopping.is_set():

@@ -15,7 +15,8 @@ from ecap.actors.asking import Ask, Elsewhere
 from ecap.actors.leases import NotOwner
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.runner import Runner
-from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Pool
 from ecap.config import following
 from ecap.config.following import Follow
 from ecap.config.settings import Postgres, Settings, Stream
@@ -83,7 +84,7 @@ class Shard:
         if self._tasks:
             return
         self._pool = pool = await self._stack.enter_async_context(
-            open_pool(self._settings.postgres, service=self.member)
+            open_database(self._settings, service=self.member)
         )
         for pipeline in self._pipelines:
             runner = Runner(self._settings, pipeline, pool=pool, member=self.member)

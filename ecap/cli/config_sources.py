@@ -83,7 +83,7 @@ def _keyring(
 ) -> dict[str, Any] | None:
     if settings.keyring.source == "none":
         return None
-    ring = config_view.keyring(environ)
+    ring = loading.keyring(environ)
     age_s = ring.age_s(now=now)
     return {
         "primary": ring.primary.id,

@@ -42,11 +42,6 @@ def configured(environ: Mapping[str, str]) -> View:
     return View(draft.found, draft.values, {}, None, note)
 
 
-def keyring(environ: Mapping[str, str]) -> Keyring:
-    """Raises Misconfigured or NotFound when there is none."""
-    return loading.Reader(assembly.draft(loading.layers(environ), environ), environ).keyring()
-
-
 @asynccontextmanager
 async def open_history(environ: Mapping[str, str]) -> AsyncIterator[PostgresHistory]:
     """Raises Misconfigured when no database is configured, Unavailable when it is away."""
@@ -61,7 +56,7 @@ async def running(environ: Mapping[str, str]) -> View:
         decided = [entry for entry in await history.entries() if entry.kind in DECISIONS]
         if not decided:
             raise NotFound("no configuration has run yet")
-        packed = await state(history, decided[-1].version, keyring(environ))
+        packed = await state(history, decided[-1].version, loading.keyring(environ))
     found = deciding.restored(packed, environ)
     return View(found.found, found.leaves, found.since, found.version)
 
@@ -87,7 +82,7 @@ async def side(environ: Mapping[str, str], name: str) -> Mapping[str, Any]:
     """One side of a diff: a version by number, or an environment by name."""
     if name.isdigit():
         async with open_history(environ) as history:
-            return (await state(history, int(name), keyring(environ))).leaves
+            return (await state(history, int(name), loading.keyring(environ))).leaves
     view = configured({**environ, "ECAP_ENVIRONMENT": name})
     return {key: redaction.plain(value) for key, value in view.leaves.items()}
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import typer
 
 from ecap.cli.main import fail
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
-from ecap.config import Settings
+from ecap.config import load, loading
 from ecap.errors import EcapError
-from ecap.local.running import settings_here
+from ecap.local.running import environ_here
 
 app = typer.Typer(add_completion=False)
 
@@ -20,7 +21,7 @@ app = typer.Typer(add_completion=False)
 def main() -> None:
     """Bring the database to the newest schema; safe to repeat, and to run twice at once."""
     try:
-        applied = asyncio.run(_migrate(settings_here()))
+        applied = asyncio.run(_migrate(environ_here()))
     except EcapError as exc:
         raise fail(exc) from exc
     for name in applied:
@@ -28,6 +29,6 @@ def main() -> None:
     print(f"{len(applied)} applied" if applied else "up to date")
 
 
-async def _migrate(settings: Settings) -> list[str]:
-    async with open_pool(settings.postgres, service="migrate") as pool:
-        return await migrate(pool)
+async def _migrate(environ: Mapping[str, str]) -> list[str]:
+    async with open_pool(load(environ).postgres, service="migrate") as pool:
+        return await migrate(pool, keys=lambda: loading.keyring(environ))

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from ecap.cli import config_view
+from ecap.cli import rotation
 from ecap.cli.main import fail
-from ecap.clients.postgres import open_pool
-from ecap.clients.renewal import PostgresProgress, states
 from ecap.config import keyring_stores, loading, vault
 from ecap.config.control import Vault
-from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import KeyringStore
-from ecap.config.renewal import FileEntries, NoProgress, Progress, Renewable, Step, renew
 from ecap.errors import EcapError, Invalid, Misconfigured, NotFound
 from ecap.local.credentials import Credentials
 from ecap.local.running import environ_here
 from ecap.local.state import open_state
+from ecap.local.vault_first import OPERATOR_ROLE
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -44,7 +39,7 @@ def put(
     try:
         text = _typed()
         if enc:
-            print(config_view.keyring(environ).seal_text(text))
+            print(loading.keyring(environ).seal_text(text))
             return
         if not (path and item):
             raise Invalid("write `ecap secrets put PATH KEY`, or --enc", field="path")
@@ -84,15 +79,15 @@ def rotate_keys(
     """A new key encrypts from now on, and everything is encrypted again under it."""
     environ = environ_here()
     try:
-        store = _store(environ)
-        ring = _rotated(store, resume=resume)
-        count = asyncio.run(_renew(environ, ring))
-        if retire:
-            ring = _retired(store, ring)
+        told = asyncio.run(
+            rotation.rotate(environ, _store(environ), retire=retire, resume=resume, tell=_tell)
+        )
     except EcapError as exc:
         raise fail(exc, hint="`ecap secrets rotate-keys --resume` goes on") from exc
-    print(f"key {ring.primary.id} encrypts; {count} values encrypted again;"
-          f" {len(ring.keys)} keys in the ring")  # fmt: skip
+    print(
+        f"key {told.ring.primary.id} encrypts; {told.renewed} values encrypted again;"
+        f" {len(told.ring.keys)} keys in the ring"
+    )
 
 
 @app.command()
@@ -101,7 +96,7 @@ def status(json: Json = False) -> None:
     environ = environ_here()
     try:
         limit = loading.load(environ, secrets=False).keyring.max_age_s
-        ring = config_view.keyring(environ)
+        ring = loading.keyring(environ)
     except EcapError as exc:
         raise fail(exc) from exc
     now = time.time()
@@ -143,12 +138,12 @@ def _writer(environ: Mapping[str, str]) -> Vault:
         raise Misconfigured("vault.address is not set, and `ecap up` does not run here")
     if not (state.secrets / "vault_operator_secret_id").exists():
         return settings.vault
-    kept = Credentials(state)
+    operator = Credentials(state).log_in(OPERATOR_ROLE)
     return settings.vault.model_copy(
         update={
             "auth": "approle",
-            "role_id": kept.operator_role_id.read_text(),
-            "secret_id_file": kept.operator_secret_id,
+            "role_id": operator.role_id,
+            "secret_id_file": operator.secret_id_file,
         }
     )
 
@@ -159,47 +154,5 @@ def _store(environ: Mapping[str, str]) -> KeyringStore:
     return keyring_stores.store(section, environ, secrets=secrets)
 
 
-def _rotated(store: KeyringStore, *, resume: bool) -> Keyring:
-    now = time.time()
-    try:
-        kept = store.load()
-    except NotFound:
-        ring = Keyring([new_key(now=now)])
-        store.save(ring, revision=None)
-        return ring
-    if resume:
-        return kept.ring
-    # Stored before it is used: a stop in between leaves a key that nothing needs yet.
-    added = kept.ring.add(now=now)
-    ring = added.promote(added.keys[-1].id)
-    store.save(ring, revision=kept.revision)
-    return ring
-
-
-def _retired(store: KeyringStore, ring: Keyring) -> Keyring:
-    kept = store.load()
-    for key in ring.keys[1:]:
-        ring = ring.retire(key.id)
-    store.save(ring, revision=kept.revision)
-    return ring
-
-
-async def _renew(environ: Mapping[str, str], ring: Keyring) -> int:
-    targets: list[Renewable] = [FileEntries(_files(environ))]
-    progress: Progress = NoProgress()
-    settings = loading.load(environ)
-    if settings.postgres.host is None:
-        return await renew(targets, ring, progress, report=_report)
-    async with open_pool(settings.postgres, service="cli") as pool:
-        await pool.ping()
-        targets.append(states(pool))
-        return await renew(targets, ring, PostgresProgress(pool), report=_report)
-
-
-def _files(environ: Mapping[str, str]) -> list[Path]:
-    """Those of every environment."""
-    return [path for path in loading.config_dir(environ).glob("*.yaml") if os.access(path, os.W_OK)]
-
-
-def _report(step: Step) -> None:
-    print(f"{step.target}: {step.seen} seen, {step.renewed} encrypted again", file=sys.stderr)
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -25,6 +25,7 @@ from ecap.local.credentials import Credentials
 from ecap.local.runtime import Runtime
 from ecap.local.state import open_state
 from ecap.local.up import SERVICES, up
+from ecap.local.vault_first import LEASES
 from ecap.local.welcome import addresses, next_steps, users
 
 app = typer.Typer(add_completion=False)
@@ -73,6 +74,13 @@ def main(
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Ray's dashboard too; jobs need it (290 MB)")
     ] = False,
+    leased: Annotated[
+        bool,
+        typer.Option(
+            "--leased-credentials",
+            help="services log in at PostgreSQL with users leased from Vault",
+        ),
+    ] = False,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="a service to start; repeat for more")
     ] = None,
@@ -89,6 +97,9 @@ def main(
     console = Console()
     try:
         settings = load(secrets=False)
+        if leased:
+            found = settings.vault.model_copy(update={"database_role": LEASES})
+            settings = settings.model_copy(update={"vault": found})
         logs.setup(service="up", level="WARNING", style=settings.log.style)
         asyncio.run(_run(settings, console, services, dashboard=dashboard, begin=begin))
     except EcapError as exc:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from ecap import logs
+from ecap.clients import sealing
 from ecap.clients.postgres import Connection, Pool
 from ecap.errors import Misconfigured
 
@@ -55,9 +56,12 @@ def available() -> Iterator[Migration]:
     yield from sorted(found, key=lambda m: (m.name[:4], m.schema, m.name))
 
 
-async def migrate(pool: Pool) -> list[str]:
-    """Apply what is missing; answers what was applied. Raises Misconfigured when a
-    migration that has run was edited."""
+async def migrate(pool: Pool, *, keys: sealing.Keys = sealing.no_keyring) -> list[str]:
+    """Apply what is missing; answers what was applied. `keys` is asked when an older
+    release left something to encrypt.
+
+    Raises Misconfigured when a migration that has run was edited.
+    """
     applied: list[str] = []
     async with pool.connection() as conn:
         await conn.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -72,7 +76,7 @@ async def migrate(pool: Pool) -> list[str]:
             for migration in available():
                 before = known.get((migration.schema, migration.name))
                 if before is None:
-                    await _apply(conn, migration)
+                    await _apply(conn, migration, keys)
                     applied.append(f"{migration.schema}/{migration.name}")
                 elif before != migration.sha256:
                     raise Misconfigured(
@@ -84,9 +88,11 @@ async def migrate(pool: Pool) -> list[str]:
     return applied
 
 
-async def _apply(conn: Connection, migration: Migration) -> None:
+async def _apply(conn: Connection, migration: Migration, keys: sealing.Keys) -> None:
     async with conn.transaction():
         await conn.execute("SET LOCAL statement_timeout = 0")
+        for step in sealing.STEPS.get(f"{migration.schema}/{migration.name}", ()):
+            await step(conn, keys)
         await conn.execute(migration.sql)
         await conn.execute(
             "INSERT INTO public.ecap_migrations (schema, name, sha256) VALUES ($1, $2, $3)",

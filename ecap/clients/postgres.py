@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib import resources
 from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pydantic import SecretStr
 
 from ecap import metrics
 from ecap.config.settings import Postgres
@@ -112,7 +113,11 @@ class Pool:
     ) -> None:
         self._opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)
         self._service = service
+        self._settings = settings
         self._role = role
+        self._leased: dict[str, object] = {}
+        self._refused: Callable[[], Awaitable[None]] | None = None
+        self._replacing = asyncio.Lock()
         self._draining: set[asyncio.Task[None]] = set()
         self._wait = metrics.pg_pool_wait_seconds.labels(service)
         self._size = metrics.pg_pool_size.labels(service)
@@ -121,18 +126,42 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         """Raises Unavailable when none can be had in time."""
         started = time.perf_counter()
-        opened = self._opened
         with translated():
-            async with opened.acquire() as conn:
+            async with AsyncExitStack() as stack:
+                conn = await self._enter(stack)
                 self._wait.observe(time.perf_counter() - started)
-                self._size.set(opened.pool.get_size())
+                self._size.set(self._opened.pool.get_size())
                 yield conn
+
+    async def _enter(self, stack: AsyncExitStack) -> Connection:
+        opened = self._opened
+        try:
+            return await stack.enter_async_context(opened.acquire())
+        except asyncpg.InvalidPasswordError:
+            if self._refused is None:
+                raise
+        if self._opened is opened:
+            await self._refused()
+        return await stack.enter_async_context(self._opened.acquire())
+
+    def when_refused(self, renew: Callable[[], Awaitable[None]]) -> None:
+        """`renew` is waited for when the user is refused, then the log-in is tried once more."""
+        self._refused = renew
+
+    async def log_in_as(self, user: str, password: SecretStr, *, drain_s: float) -> None:
+        """From now on, whatever user `replace` is given. Raises as `replace` does."""
+        before, self._leased = self._leased, {"user": user, "password": password}
+        try:
+            await self.replace(self._settings, drain_s=drain_s)
+        except BaseException:  # the next `replace` must not come with the user that failed
+            self._leased = before
+            raise
 
     async def replace(self, settings: Postgres, *, drain_s: float) -> None:
         """Returns when nobody uses the old connections, or cuts them after `drain_s`.
 
         Raises Misconfigured or Unavailable, and changes nothing, when no connection
-        can be had with `settings`.
+        can be had with `settings`. A leased user stays.
         """
         await _drain(await self._switch(settings), drain_s=drain_s)
 
@@ -146,6 +175,12 @@ class Pool:
         task.add_done_callback(self._draining.discard)
 
     async def _switch(self, settings: Postgres) -> _Opened:
+        async with self._replacing:
+            before = await self._swap(settings.model_copy(update=self._leased))
+            self._settings = settings
+        return before
+
+    async def _swap(self, settings: Postgres) -> _Opened:
         """Answers what was used before."""
         pool = await _prepare(settings, service=self._service, role=self._role)
         opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)

@@ -1,7 +1,7 @@
 -- name: next_entries
 SELECT {key}::text AS key, {column} AS token
 FROM {table}
-WHERE $1::text IS NULL OR {key} > $1::text::{key_type}
+WHERE ($1::text IS NULL OR {key} > $1::text::{key_type}) AND {only}
 ORDER BY {key}
 LIMIT $2
 
@@ -19,3 +19,12 @@ SET after = EXCLUDED.after, done = EXCLUDED.done, updated_at = now()
 
 -- name: clear_progress
 DELETE FROM config.renewals WHERE target = $1 AND key_id = $2
+
+-- name: registrations_written
+SELECT topic, partition, next_pos FROM stream.topic_log WHERE topic = 'accounts'
+
+-- name: registrations_read
+SELECT pipeline, topic, partition, next_pos FROM stream.partitions WHERE topic = 'accounts'
+
+-- name: registrations_unplaced
+SELECT count(*)::int FROM auth.outbox WHERE pos IS NULL AND topic = 'accounts'

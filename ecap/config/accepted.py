@@ -89,7 +89,7 @@ class _Document(msgspec.Struct):
     since: dict[str, int]
 
 
-def pack(accepted: Accepted, sealer: Sealer) -> bytes:
+def pack(accepted: Accepted | Packed, sealer: Sealer) -> bytes:
     document = _Document(
         version=accepted.version,
         given={

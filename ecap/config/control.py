@@ -73,6 +73,19 @@ class Keyring(Section):
     )
     transit_mount: str = Field("transit", description="mount of the transit engine")
     max_age_s: int = Field(90 * 86400, ge=60, description="an older first key is reported")
+    poll_s: float = Field(5.0, gt=0, description="between looks for changed keys")
+    trust_s: float = Field(
+        3600.0,
+        gt=0,
+        description="a process that could not look for this long encrypts no more,"
+        " and a key is retired no sooner after the next took over",
+    )
+
+    @model_validator(mode="after")
+    def _looked_in_time(self) -> Self:
+        if self.trust_s < 2 * self.poll_s:
+            raise ValueError("trust_s has to be at least two poll_s")
+        return self
 
 
 class Hub(Section):

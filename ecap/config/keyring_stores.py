@@ -82,13 +82,15 @@ class FileKeyring:
 
     def load(self) -> Stored:
         try:
-            mode = self._path.stat().st_mode
+            found = self._path.stat()
             text = self._path.read_text()
         except FileNotFoundError:
             raise NotFound(f"there is no keyring at {self._path}") from None
         except OSError as exc:
             raise Misconfigured(f"cannot read the keyring {self._path}: {exc.strerror}") from exc
-        if stat.S_IMODE(mode) & 0o077:
+        # A mounted Secret is somebody else's file, and readable through its group.
+        strangers = 0o077 if found.st_uid == os.geteuid() else 0o007
+        if stat.S_IMODE(found.st_mode) & strangers:
             raise Misconfigured(f"others may read the keyring {self._path}: chmod 600 it")
         return Stored(read_ring(text, self._wrap, place=str(self._path)), self._revision())
 

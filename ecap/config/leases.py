@@ -42,6 +42,8 @@ class DatabaseLease:
         rng: random.Random,
     ) -> None:
         self.health = health
+        self.started = asyncio.Event()
+        """There is a user, and it is used."""
         self._session = session
         self._role = role
         self._mount = mount
@@ -68,6 +70,12 @@ class DatabaseLease:
         self._rotate.set()
         async with asyncio.timeout(timeout_s):
             await self._rotated.wait()
+
+    async def end(self) -> None:
+        """Gives the user back; after `run` was cancelled."""
+        user, self._user = self._user, None
+        if user is not None:
+            await self._revoke(user)
 
     async def _step(self) -> None:
         if self._user is None:
@@ -107,6 +115,7 @@ class DatabaseLease:
             await self._revoke(user)
             raise
         self._user = user
+        self.started.set()
         self._hold(user.duration_s)
         self.health.changed()
         _log.info("database user replaced", extra={"user": user.username})

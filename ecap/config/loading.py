@@ -84,6 +84,11 @@ def load(environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> S
     return assembly.draft({**given, "vault": store_layer}, environ).settings(reader.read)
 
 
+def keyring(environ: Mapping[str, str]) -> Keyring:
+    """Raises Misconfigured or NotFound when there is none, Unavailable."""
+    return Reader(assembly.draft(layers(environ), environ), environ).keyring()
+
+
 class Reader:
     """Reads references while a process starts; opens a store only when one needs it."""
 

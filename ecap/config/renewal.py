@@ -96,45 +96,46 @@ class NoProgress:
         return None
 
 
+def renewed_text(text: str, ring: Keyring, *, where: str) -> str:
+    """Each `enc:` in `text` under the first key; nothing else changes."""
+
+    def again(match: re.Match[str]) -> str:
+        token = match.group(1).encode()
+        if ring.is_current(token):
+            return match.group(0)
+        line = match.string.count("\n", 0, match.start()) + 1
+        return PREFIX + ring.renew(token, where=f"{where}:{line}").decode()
+
+    return _TOKEN.sub(again, text)
+
+
+def outdated(text: str, ring: Keyring) -> int:
+    """How many `enc:` in `text` are not under the first key."""
+    return sum(not ring.is_current(token.encode()) for token in _TOKEN.findall(text))
+
+
 class FileEntries:
-    """The `enc:` entries of YAML files; each file is replaced whole or not at all."""
+    """The `enc:` entries of YAML files; each file is replaced whole or not at all.
+
+    Files that may not be written stay as they are.
+    """
 
     name = "files"
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = sorted(paths)
+        self._paths = sorted(path for path in paths if os.access(path, os.W_OK))
 
     async def batch(self, ring: Keyring, *, after: str, limit: int) -> Batch:
         seen = renewed = 0
         for path in self._paths:
-            found = _File(path, ring)
-            text = found.renewed_text()
-            if found.renewed:
-                _replace(path, text)
-            seen += found.seen
-            renewed += found.renewed
+            # Newlines as they are: only tokens may change.
+            text = path.read_bytes().decode()
+            count = outdated(text, ring)
+            if count:
+                _replace(path, renewed_text(text, ring, where=str(path)))
+            seen += len(_TOKEN.findall(text))
+            renewed += count
         return Batch(None, seen, renewed)
-
-
-class _File:
-    def __init__(self, path: Path, ring: Keyring) -> None:
-        self.seen = 0
-        self.renewed = 0
-        self._path = path
-        self._ring = ring
-
-    def renewed_text(self) -> str:
-        # Newlines as they are: only tokens may change.
-        return _TOKEN.sub(self._token, self._path.read_bytes().decode())
-
-    def _token(self, match: re.Match[str]) -> str:
-        self.seen += 1
-        token = match.group(1).encode()
-        if self._ring.is_current(token):
-            return match.group(0)
-        self.renewed += 1
-        line = match.string.count("\n", 0, match.start()) + 1
-        return PREFIX + self._ring.renew(token, where=f"{self._path}:{line}").decode()
 
 
 def _replace(path: Path, text: str) -> None:

@@ -148,9 +148,6 @@ class Auth(Section):
     access_ttl_s: int = Field(900, ge=30, le=86400, description="life of an access token")
     refresh_ttl_s: int = Field(30 * 86400, ge=60, description="life of a refresh token")
     signing_key_ttl_s: int = Field(30 * 86400, ge=3600, description="a new signing key after this")
-    keyring: tuple[SecretStr, ...] = Field(
-        (), description="Fernet keys that wrap the signing keys at rest; the first one encrypts"
-    )
     argon2_memory_kib: int = Field(19456, ge=8192, description="OWASP minimum 19 MiB")
     argon2_iterations: int = Field(2, ge=1, description="passes over the memory")
     jwks_url: Annotated[str | None, CONNECTION] = Field(

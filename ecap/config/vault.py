@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,6 +159,31 @@ class VaultSecrets:
             lease_id=answer["lease_id"],
             duration_s=float(answer["lease_duration"]),
         )
+
+    def database_connection(
+        self,
+        name: str,
+        *,
+        mount: str,
+        url: str,
+        username: str,
+        password: str,
+        roles: Sequence[str],
+    ) -> None:
+        """Of the database engine to PostgreSQL; it need not answer yet."""
+        with _translated(f"configure {mount}/{name}"):
+            self._client.secrets.database.configure(
+                name=name,
+                plugin_name="postgresql-database-plugin",
+                verify_connection=False,
+                allowed_roles=list(roles),
+                mount_point=mount,
+                connection_url=url,
+                username=username,
+                password=password,
+                # PostgreSQL is told the hash: statements may be logged.
+                password_authentication="scram-sha-256",  # noqa: S106  a method, no password
+            )
 
     def renew_lease(self, lease_id: str, *, increment_s: float) -> float:
         """Seconds it lives from now. Raises Unauthenticated or Misconfigured when it has ended."""

@@ -43,6 +43,7 @@ class VaultSession:
         self._renew_at: float | None = None
         self._lock = asyncio.Lock()
         self.lease = Lease(0, renewable=False)
+        self.log_ins = 0
 
     async def call(self, ask: Callable[[VaultSecrets], T]) -> T:
         """Logs in when needed, and once more when the token is refused.
@@ -83,6 +84,7 @@ class VaultSession:
     async def _enter(self) -> VaultSecrets:
         self._secrets = await asyncio.to_thread(self._log_in, self._settings)
         self._first_s = self._secrets.lease.duration_s
+        self.log_ins += 1
         self._hold(self._secrets.lease)
         _log.info("logged in at Vault", extra={"lease_s": self._first_s})
         return self._secrets

@@ -81,9 +81,11 @@ OrderChanged = OrderApproved | OrderDenied | OrderCancelled
 
 
 class UserRegistered(Payload, frozen=True, kw_only=True):
+    """`sealed` is `enc:` and the user's `email` and `display_name` under the keyring: neither
+    the broker nor the streams can read them. Version 1 had both in plain text."""
+
     user_id: UUID
-    email: str
-    display_name: str
+    sealed: str
 
 
 class ProductUpserted(Payload, frozen=True, kw_only=True):
@@ -151,7 +153,7 @@ PAYLOADS: Mapping[tuple[str, int], type[Payload]] = {
     ("order.approved", 1): OrderApproved,
     ("order.denied", 1): OrderDenied,
     ("order.cancelled", 1): OrderCancelled,
-    ("user.registered", 1): UserRegistered,
+    ("user.registered", 2): UserRegistered,
     ("product.upserted", 1): ProductUpserted,
     ("product.viewed", 1): ProductViewed,
     ("product.searched", 1): ProductSearched,

@@ -7,17 +7,20 @@ lives in it alone. Workers get references to either, never values.
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.fernet import Fernet
-
+from ecap.config import keyring_text
+from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_stores import KeyringStore
 from ecap.config.settings import Settings
 from ecap.config.vault import VaultSecrets
-from ecap.errors import Misconfigured
+from ecap.errors import Misconfigured, NotFound
 from ecap.local.state import StateDir
+from ecap.local.vault_first import LogIn
 
 
 def password() -> str:
@@ -33,18 +36,9 @@ class Generated:
     key: str
     generate: Callable[[], str]
     is_set: Callable[[Settings], bool]
-    is_list: bool = False
 
 
 GENERATED = (
-    Generated(
-        "ECAP__AUTH__KEYRING",
-        "ecap/auth",
-        "keyring",
-        lambda: Fernet.generate_key().decode(),
-        lambda s: bool(s.auth.keyring),
-        is_list=True,
-    ),
     Generated(
         "ECAP__AUTH__ADMIN_PASSWORD",
         "ecap/auth",
@@ -95,24 +89,22 @@ class Credentials:
         return self._state.secret("vault_seal_key", lambda: secrets.token_bytes(32))
 
     @property
-    def role_id(self) -> Path:
-        return self._text("vault_role_id", lambda: str(uuid.uuid4()))
+    def leases_password(self) -> Path:
+        return self._text("postgres_leases_password", password)
 
-    @property
-    def secret_id(self) -> Path:
-        return self._text("vault_secret_id", password)
-
-    @property
-    def operator_role_id(self) -> Path:
-        return self._text("vault_operator_role_id", lambda: str(uuid.uuid4()))
-
-    @property
-    def operator_secret_id(self) -> Path:
-        return self._text("vault_operator_secret_id", password)
+    def log_in(self, role: str) -> LogIn:
+        """Of an AppRole of the embedded Vault server."""
+        suffix = role.removeprefix("ecap").replace("-", "_")
+        role_id = self._text(f"vault{suffix}_role_id", lambda: str(uuid.uuid4()))
+        return LogIn(role_id.read_text(), self._text(f"vault{suffix}_secret_id", password))
 
     @property
     def demo_password(self) -> Path:
         return self._text("demo_password", password)
+
+    @property
+    def keyring(self) -> Path:
+        return self._text("keyring", lambda: keyring_text.write((new_key(now=time.time()),)))
 
     @property
     def ray_token(self) -> Path:
@@ -138,8 +130,15 @@ def references(
             reference = f"vault:{item.path}#{item.key}"
         else:
             reference = f"file:{credentials.in_file(item)}"
-        found[item.setting] = f'["{reference}"]' if item.is_list else reference
+        found[item.setting] = reference
     return found
+
+
+def ensure_keyring(kept: KeyringStore) -> None:
+    try:
+        kept.load()
+    except NotFound:
+        kept.save(Keyring([new_key(now=time.time())]), revision=None)
 
 
 def store(vault: VaultSecrets, extra: Mapping[str, Mapping[str, str]]) -> None:

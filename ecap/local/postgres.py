@@ -44,6 +44,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_min_duration_statement": "500ms",
     "log_parameter_max_length": "0",  # bound values may be secrets
+    "pg_stat_statements.track_utility": "off",  # as is the password of CREATE ROLE
 }
 
 
@@ -154,9 +155,9 @@ class Postgres:
 
     def _bootstrap(self) -> Iterable[str]:
         password = self._password_file.read_text().strip()
-        yield f"CREATE ROLE {_quoted(self._user)} LOGIN PASSWORD {_literal(password)}"
-        yield f"GRANT pg_monitor TO {_quoted(self._user)}"
-        yield f"CREATE DATABASE {_quoted(self._database)} OWNER {_quoted(self._user)}"
+        yield f"CREATE ROLE {quoted(self._user)} LOGIN PASSWORD {literal(password)}"
+        yield f"GRANT pg_monitor TO {quoted(self._user)}"
+        yield f"CREATE DATABASE {quoted(self._database)} OWNER {quoted(self._user)}"
 
     async def _run(self, program: Path, *arguments: str | Path, stdin: str = "") -> None:
         account = self._state.account
@@ -193,9 +194,9 @@ def _check_version(data: Path) -> None:
         )
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -16,10 +16,12 @@ import msgspec
 
 from ecap.config import Settings
 from ecap.config.loading import config_dir
+from ecap.errors import Misconfigured
 from ecap.local import credentials as creds
 from ecap.local import ports, ray_node, runtime
 from ecap.local.credentials import Credentials
 from ecap.local.kafka import Kafka
+from ecap.local.leases import Leases
 from ecap.local.mail import Mail
 from ecap.local.ports import LOOPBACK
 from ecap.local.postgres import Postgres
@@ -27,7 +29,8 @@ from ecap.local.process import Started, end_leftovers
 from ecap.local.runtime import Runtime, Server
 from ecap.local.state import StateDir, open_state
 from ecap.local.together import together
-from ecap.local.vault import ROLE, OpenBao
+from ecap.local.vault import OpenBao
+from ecap.local.vault_first import LEASES, OWNER, ROLE, ROLES
 from ecap.local.vault_secrets import WithSecrets
 
 USUAL_PORTS = {
@@ -61,6 +64,7 @@ class Plan:
     state: StateDir
     servers: tuple[Embedded, ...]
     runtime: Runtime
+    leases: Leases | None = None
 
 
 OnReady = Callable[[Server], None]
@@ -95,6 +99,7 @@ def plan(
         "ECAP__HTTP__PORT": str(chosen["http"]),
     }
     embedded_vault = settings.vault.address is None
+    leases: Leases | None = None
     if settings.postgres.host is None:
         servers.append(
             Postgres(
@@ -124,14 +129,15 @@ def plan(
             cluster_port=chosen["vault_cluster"],
             mount=settings.vault.mount,
             seal_key_file=secrets.seal_key,
-            secret_id_file=secrets.secret_id,
-            operator_secret_id_file=secrets.operator_secret_id,
-            role_id=secrets.role_id.read_text(),
-            operator_role_id=secrets.operator_role_id.read_text(),
+            log_ins={role: secrets.log_in(role) for role in ROLES},
             durable=durable,
         )
-        servers.append(WithSecrets(bao, secrets, postgres=settings.postgres.host is None))
+        own = settings.postgres.host is None
+        servers.append(WithSecrets(bao, secrets, postgres=own, keyring=settings.keyring))
         env |= _vault_environ(bao)
+        leases = _leases(settings, bao, secrets, port=chosen["postgres"])
+        if leases is not None:
+            env["ECAP__VAULT__DATABASE_ROLE"] = LEASES
     if settings.smtp.host is None:
         servers.append(Mail(state, port=chosen["smtp"], web_port=chosen["mail_page"]))
         env |= {
@@ -140,6 +146,11 @@ def plan(
             "ECAP__SMTP__STARTTLS": "false",
         }
     env |= creds.references(settings, secrets, embedded_vault=embedded_vault)
+    if settings.keyring.source == "none":
+        env |= {
+            "ECAP__KEYRING__SOURCE": "file",
+            "ECAP__KEYRING__FILE": str(secrets.keyring),
+        }
     if settings.auth.admin_email is None:
         env["ECAP__AUTH__ADMIN_EMAIL"] = ADMIN_EMAIL
     planned = Runtime(
@@ -149,7 +160,7 @@ def plan(
         ports=chosen,
         environ=env,
     )
-    return Plan(state, tuple(servers), planned)
+    return Plan(state, tuple(servers), planned, leases)
 
 
 def _postgres_environ(port: int, secrets: Credentials, *, embedded_vault: bool) -> dict[str, str]:
@@ -163,6 +174,24 @@ def _postgres_environ(port: int, secrets: Credentials, *, embedded_vault: bool) 
             else f"file:{secrets.postgres_password}"
         ),
     }
+
+
+def _leases(settings: Settings, bao: OpenBao, secrets: Credentials, *, port: int) -> Leases | None:
+    """Raises Misconfigured when the embedded Vault server cannot lease what is asked for."""
+    if settings.vault.database_role is None:
+        return None
+    asked = (settings.postgres.host, settings.vault.database_role, settings.postgres.user)
+    if asked != (None, LEASES, OWNER):
+        raise Misconfigured(
+            f"vault.database_role: the embedded Vault server has only {LEASES!r}, and only for"
+            f" the user {OWNER!r} of the embedded PostgreSQL; unset it, or set vault.address"
+        )
+    return Leases(
+        bao,
+        settings.postgres.model_copy(update={"host": LOOPBACK, "port": port, "sslmode": "disable"}),
+        password_file=secrets.leases_password,
+        superuser_file=secrets.postgres_superuser_password,
+    )
 
 
 def _vault_environ(bao: OpenBao) -> dict[str, str]:
@@ -182,6 +211,8 @@ async def running(planned: Plan, *, on_ready: OnReady = lambda _: None) -> Async
         for server in planned.servers:
             stack.push_async_callback(server.stop)
         ready = await together({one.name: _timed(one, on_ready) for one in planned.servers})
+        if planned.leases is not None:
+            await planned.leases.prepare()
         found = msgspec.structs.replace(planned.runtime, servers=tuple(ready))
         runtime.write(planned.state, found)
         yield found

@@ -16,7 +16,7 @@ import msgspec
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
-from ecap.config import Settings, load
+from ecap.config import Settings, load, loading
 from ecap.config.settings import ServiceName
 from ecap.errors import Unavailable
 from ecap.local import control, runtime
@@ -83,7 +83,7 @@ async def up(
         full = await asyncio.to_thread(load, {**environ, **found.environ})
         apps = import_module("ecap.local.ray_apps")  # late: Ray reads its environment at import
         stack.push_async_callback(_end_applications, apps, node)
-        await _schema(full, screen)
+        await _schema(full, {**environ, **found.environ}, screen)
         screen.waiting("services and actors")
         serve = _services_ready(apps, found, services, screen)
         await together({"actors": _actors_ready(apps, screen), "services": serve})
@@ -131,7 +131,7 @@ def _plan(
     )
     env |= node.environ()
     described = msgspec.structs.replace(planned.runtime, environ=env)
-    return Plan(state, (*planned.servers, node), described), node
+    return Plan(state, (*planned.servers, node), described, planned.leases), node
 
 
 def _announce(screen: Screen) -> Callable[[Server], None]:
@@ -141,10 +141,10 @@ def _announce(screen: Screen) -> Callable[[Server], None]:
     return ready
 
 
-async def _schema(settings: Settings, screen: Screen) -> None:
+async def _schema(settings: Settings, environ: Mapping[str, str], screen: Screen) -> None:
     clock = time.perf_counter()
     async with open_pool(settings.postgres, service="migrate") as pool:
-        applied = await migrate(pool)
+        applied = await migrate(pool, keys=lambda: loading.keyring(environ))
         # A shop of one's own is filled by its owner.
         added = await seed(pool) if settings.environment == "development" else 0
     detail = f"{len(applied)} migrations" if applied else "up to date"

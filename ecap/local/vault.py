@@ -1,17 +1,15 @@
 """The embedded Vault-API server: OpenBao, raft storage, sealed by a key file.
 
-It initializes itself from its configuration, so no root token ever exists. Two
-AppRoles: `ecap` reads the secrets under `ecap/`, `ecap-operator` also writes them.
+It initializes itself from its configuration (`ecap.local.vault_first`), so no root
+token ever exists.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ecap.config import vault
 from ecap.config.control import Vault as VaultSettings
@@ -19,12 +17,10 @@ from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
 from ecap.local.state import StateDir, write_private
+from ecap.local.vault_first import OPERATOR_ROLE, LogIn, block, initialize
 
 _READY_S = 30.0
 _POLL_S = 0.02
-
-ROLE = "ecap"
-OPERATOR_ROLE = "ecap-operator"
 
 
 class OpenBao:
@@ -38,10 +34,7 @@ class OpenBao:
         cluster_port: int,
         mount: str,
         seal_key_file: Path,
-        secret_id_file: Path,
-        operator_secret_id_file: Path,
-        role_id: str,
-        operator_role_id: str,
+        log_ins: Mapping[str, LogIn],
         durable: bool,
     ) -> None:
         self.port = port
@@ -49,14 +42,7 @@ class OpenBao:
         self._cluster_port = cluster_port
         self._mount = mount
         self._seal_key_file = seal_key_file
-        self._roles = {
-            ROLE: (role_id, secret_id_file, ("read",)),
-            OPERATOR_ROLE: (
-                operator_role_id,
-                operator_secret_id_file,
-                ("create", "read", "update"),
-            ),
-        }
+        self._log_ins = log_ins
         self._durable = durable
         self._child: Child | None = None
 
@@ -65,9 +51,13 @@ class OpenBao:
         return f"http://{LOOPBACK}:{self.port}"
 
     def settings(self, role: str) -> VaultSettings:
-        role_id, secret_id_file, _ = self._roles[role]
+        """Raises KeyError for a role that is none of `vault_first.ROLES`."""
+        log_in = self._log_ins[role]
         return VaultSettings(
-            address=self.address, mount=self._mount, role_id=role_id, secret_id_file=secret_id_file
+            address=self.address,
+            mount=self._mount,
+            role_id=log_in.role_id,
+            secret_id_file=log_in.secret_id_file,
         )
 
     async def start(self) -> Started:
@@ -116,68 +106,19 @@ class OpenBao:
         raise Unavailable(f"OpenBao is not ready after {_READY_S:.0f} s:\n{tail(child.log_path)}")
 
     def _config(self, data: Path, *, first: bool) -> Iterator[str]:
-        yield from _block(
+        yield from block(
             'listener "tcp"', {"address": f"{LOOPBACK}:{self.port}", "tls_disable": True}
         )
         if self._durable:
             raft = {"path": str(data / "raft"), "node_id": "ecap", "performance_multiplier": 1}
-            yield from _block('storage "raft"', raft)
+            yield from block('storage "raft"', raft)
         else:
             # The first election of raft takes two seconds.
-            yield from _block('storage "inmem"', {})
+            yield from block('storage "inmem"', {})
         seal = f"file://{self._seal_key_file}"
-        yield from _block('seal "static"', {"current_key_id": "ecap-1", "current_key": seal})
+        yield from block('seal "static"', {"current_key_id": "ecap-1", "current_key": seal})
         yield f'api_addr = "{self.address}"'
         yield f'cluster_addr = "http://{LOOPBACK}:{self._cluster_port}"'
         yield "ui = false"
         if first:
-            yield from self._initialize()
-
-    def _initialize(self) -> Iterator[str]:
-        yield 'initialize "ecap" {'
-        kv = {"type": "kv", "options": {"version": "2"}}
-        yield from _request("kv", f"sys/mounts/{self._mount}", kv)
-        yield from _request("approle", "sys/auth/approle", {"type": "approle"})
-        for role, (role_id, secret_id_file, capabilities) in self._roles.items():
-            policy = _policy(self._mount, capabilities)
-            yield from _request(f"{role}-policy", f"sys/policies/acl/{role}", {"policy": policy})
-            path = f"auth/approle/role/{role}"
-            terms = {"token_policies": [role], "token_no_default_policy": False}
-            terms |= {"token_ttl": "1h", "token_max_ttl": "24h"}
-            yield from _request(f"{role}-role", path, terms)
-            yield from _request(f"{role}-role-id", f"{path}/role-id", {"role_id": role_id})
-            secret_id = secret_id_file.read_text().strip()
-            yield from _request(
-                f"{role}-secret-id", f"{path}/custom-secret-id", {"secret_id": secret_id}
-            )
-        yield "}"
-
-
-def _policy(mount: str, capabilities: tuple[str, ...]) -> str:
-    return "\n".join(
-        f'path "{mount}/{kind}/ecap/*" {{ capabilities = {json.dumps(list(allowed))} }}'
-        for kind, allowed in (("data", capabilities), ("metadata", ("read", "list")))
-    )
-
-
-def _block(head: str, values: dict[str, Any]) -> Iterator[str]:
-    """HCL as OpenBao reads it: one attribute a line, strings quoted as in JSON."""
-    yield f"{head} {{"
-    for key, value in values.items():
-        yield f"  {key} = {json.dumps(value)}"
-    yield "}"
-
-
-def _request(name: str, path: str, data: dict[str, Any]) -> Iterator[str]:
-    yield f"  request {json.dumps(name)} {{"
-    yield '    operation = "update"'
-    yield f"    path = {json.dumps(path)}"
-    yield "    data = {"
-    for key, value in data.items():
-        if isinstance(value, dict):
-            inner = ", ".join(f"{k} = {json.dumps(v)}" for k, v in value.items())
-            yield f"      {key} = {{ {inner} }}"
-        else:
-            yield f"      {key} = {json.dumps(value)}"
-    yield "    }"
-    yield "  }"
+            yield from initialize(self._mount, self._log_ins)

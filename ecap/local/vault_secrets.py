@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 
-from ecap.config import vault
+from ecap.config import keyring_stores, vault
+from ecap.config.control import Keyring
 from ecap.local import credentials as creds
 from ecap.local.credentials import Credentials
 from ecap.local.process import Started
-from ecap.local.vault import OPERATOR_ROLE, OpenBao
+from ecap.local.vault import OpenBao
+from ecap.local.vault_first import OPERATOR_ROLE
 
 
 class WithSecrets:
     """OpenBao is ready when the generated secrets are in it."""
 
-    def __init__(self, bao: OpenBao, secrets: Credentials, *, postgres: bool) -> None:
+    def __init__(
+        self, bao: OpenBao, secrets: Credentials, *, postgres: bool, keyring: Keyring
+    ) -> None:
         self.name = bao.name
         self.port = bao.port
         self._bao = bao
         self._secrets = secrets
         self._postgres = postgres
+        self._keyring = keyring
 
     async def start(self) -> Started:
         child = await self._bao.start()
@@ -38,3 +43,5 @@ class WithSecrets:
         if self._postgres:
             extra["ecap/postgres"] = {"password": self._secrets.postgres_password.read_text()}
         creds.store(operator, extra)
+        if self._keyring.source == "vault":
+            creds.ensure_keyring(keyring_stores.store(self._keyring, {}, secrets=operator))

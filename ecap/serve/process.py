@@ -13,7 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 from aiohttp import ClientSession
 
 from ecap.actors.asking import ShardClient
-from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Pool
 from ecap.config.following import Follow
 from ecap.config.member import Member
 from ecap.config.protocol import Health, HubLink
@@ -115,7 +116,7 @@ async def open_process(
     identity = ServiceIdentity(service, key=service_key(settings.mesh))
     clients = MeshClients(settings.mesh)
     base_url = f"http://127.0.0.1:{settings.http.port}"
-    async with open_session() as session, open_pool(settings.postgres, service=service) as pool:
+    async with open_session() as session, open_database(settings, service=service) as pool:
 
         def connect(callee: str) -> HttpTransport:
             return HttpTransport(callee, session, base_url=base_url, identity=identity)

@@ -41,7 +41,8 @@ def test_ecap_accepts_what_the_chart_sets(environment: str) -> None:
     environ = json.loads(checked("--settings", environment))
     settings = load({**environ, "ECAP_ENVIRONMENT": NAMES[environment]}, secrets=False)
     assert settings.postgres.host == "db.example"
-    assert settings.auth.keyring
+    assert (settings.keyring.source, settings.keyring.file is None) != ("file", True)
+    assert settings.keyring.source != "none"
     assert settings.mesh.service_key is not None
     if environment != "dev":
         assert settings.kafka.sasl_mechanism == "SCRAM-SHA-512"

@@ -51,4 +51,4 @@ class FirstAdministrator:
         except Conflict:
             _log.info("another replica created the first administrator")
             return
-        _log.info("created the first administrator", extra={"email": email})
+        _log.info("created the first administrator")

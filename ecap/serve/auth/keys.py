@@ -2,7 +2,7 @@
 
 A key is published `_AHEAD_S` before it signs, so that every replica has had time to
 fetch it, and stays published until the last token it signed has expired. A key that
-no secret of the keyring opens any more is passed over.
+no key of the keyring opens any more is passed over.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from joserfc.jwk import OKPKey
 
 from ecap import logs
 from ecap.clients.postgres import Connection, Pool, load_queries
-from ecap.config.settings import Auth
+from ecap.config.keyring_live import LiveKeyring
 from ecap.domain.ids import new_id
 from ecap.errors import Misconfigured
 
@@ -27,16 +26,6 @@ _LOCK = 0x45434150_0001
 _AHEAD_S = 600.0
 # Requests that wait for the first key began before it was made; clocks differ, too.
 _BEFORE = timedelta(seconds=60)
-
-
-def keyring(settings: Auth) -> MultiFernet:
-    """Raises Misconfigured without a usable secret; the first one encrypts."""
-    if not settings.keyring:
-        raise Misconfigured("auth.keyring is not set; give it at least one Fernet key")
-    try:
-        return MultiFernet([Fernet(secret.get_secret_value()) for secret in settings.keyring])
-    except ValueError as exc:
-        raise Misconfigured("auth.keyring holds something that is no Fernet key") from exc
 
 
 class SigningKey(NamedTuple):
@@ -51,16 +40,15 @@ class SigningKey(NamedTuple):
 
 class SigningKeys:
     def __init__(
-        self, pool: Pool, keyring: MultiFernet, *, life_s: float, token_life_s: float
+        self, pool: Pool, keyring: LiveKeyring, *, life_s: float, token_life_s: float
     ) -> None:
         self._pool = pool
-        self._token_life = timedelta(seconds=token_life_s)
-        self.reconfigure(keyring, life_s=life_s)
-
-    def reconfigure(self, keyring: MultiFernet, *, life_s: float) -> None:
-        """`life_s` is of keys made from now on. The signer of the moment stays as long as
-        the keyring opens it."""
         self._keyring = keyring
+        self._token_life = timedelta(seconds=token_life_s)
+        self.reconfigure(life_s=life_s)
+
+    def reconfigure(self, *, life_s: float) -> None:
+        """Of keys made from now on; the signer of the moment stays."""
         self._life = timedelta(seconds=life_s)
         self._ahead = timedelta(seconds=min(_AHEAD_S, life_s / 2))
         self._signer: SigningKey | None = None
@@ -99,11 +87,11 @@ class SigningKeys:
         found = []
         for row in await conn.fetch(_SQL["signing_keys"], now):
             try:
-                private = self._keyring.decrypt(row["wrapped"])
-            except InvalidToken:
-                _log.error(
-                    "no secret of the keyring opens a signing key", extra={"kid": row["kid"]}
+                private = await self._keyring.open(
+                    row["wrapped"], where=f"signing key {row['kid']}"
                 )
+            except Misconfigured as exc:
+                _log.error("a signing key is passed over", extra={"why": exc.detail})
                 continue
             key = OKPKey.import_key(json.loads(private))
             found.append(SigningKey(row["kid"], key, row["signs_from"], row["retires_at"]))
@@ -118,7 +106,7 @@ class SigningKeys:
         await conn.execute(
             _SQL["add_signing_key"],
             kid,
-            self._keyring.encrypt(json.dumps(key.as_dict(private=True)).encode()),
+            self._keyring.seal(json.dumps(key.as_dict(private=True)).encode()),
             json.dumps(key.as_dict(private=False)),
             now,
             signs_from,

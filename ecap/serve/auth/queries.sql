@@ -1,25 +1,25 @@
 -- name: add
 -- Nothing when the e-mail is taken.
-INSERT INTO auth.users (id, email, password_hash, display_name, roles, created_at)
+INSERT INTO auth.users (id, sealed, email_hash, password_hash, roles, created_at)
 VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (lower(email)) DO NOTHING
-RETURNING id, email, display_name, roles, version, created_at, disabled_at, password_hash;
+ON CONFLICT (email_hash) DO NOTHING
+RETURNING id, sealed, roles, version, created_at, disabled_at, password_hash;
 
 -- name: account
-SELECT id, email, display_name, roles, version, created_at, disabled_at, password_hash
+SELECT id, sealed, roles, version, created_at, disabled_at, password_hash
 FROM auth.users
 WHERE id = $1;
 
 -- name: account_by_email
-SELECT id, email, display_name, roles, version, created_at, disabled_at, password_hash
+SELECT id, sealed, roles, version, created_at, disabled_at, password_hash
 FROM auth.users
-WHERE lower(email) = lower($1);
+WHERE email_hash = $1;
 
 -- name: page
 -- Oldest first; $2/$3 are the last row of the page before.
-SELECT id, email, display_name, roles, version, created_at, disabled_at, password_hash
+SELECT id, sealed, roles, version, created_at, disabled_at, password_hash
 FROM auth.users
-WHERE ($1::text IS NULL OR lower(email) = lower($1))
+WHERE ($1::bytea IS NULL OR email_hash = $1)
   AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3::uuid))
 ORDER BY created_at, id
 LIMIT $4;
@@ -34,7 +34,7 @@ SET roles = coalesce($2, roles),
     END,
     version = version + 1
 WHERE id = $1 AND version = $5
-RETURNING id, email, display_name, roles, version, created_at, disabled_at, password_hash;
+RETURNING id, sealed, roles, version, created_at, disabled_at, password_hash;
 
 -- name: one_admin_change
 -- Two administrators must not remove each other at the same moment.
@@ -59,7 +59,7 @@ INSERT INTO auth.refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, $
 -- name: token
 -- Locked, so that of two uses at once one is the second.
 SELECT t.session_id, t.expires_at, t.used_at, s.revoked_at,
-       u.id, u.email, u.display_name, u.roles, u.version, u.created_at, u.disabled_at
+       u.id, u.sealed, u.roles, u.version, u.created_at, u.disabled_at
 FROM auth.refresh_tokens t
 JOIN auth.sessions s ON s.id = t.session_id
 JOIN auth.users u ON u.id = s.user_id
@@ -93,7 +93,7 @@ SELECT pg_advisory_xact_lock($1);
 -- name: signing_keys
 SELECT kid, wrapped, signs_from, retires_at
 FROM auth.signing_keys
-WHERE retires_at > $1
+WHERE retires_at > $1 AND wrapped IS NOT NULL
 ORDER BY signs_from DESC;
 
 -- name: add_signing_key
@@ -102,3 +102,12 @@ VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: published_keys
 SELECT public FROM auth.signing_keys WHERE retires_at > $1 ORDER BY signs_from DESC;
+
+-- name: lookup_key
+SELECT sealed FROM auth.lookup_keys WHERE name = $1;
+
+-- name: make_lookup_key
+-- Of replicas that start at once, the first one's.
+INSERT INTO auth.lookup_keys AS k (name, sealed) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET sealed = k.sealed
+RETURNING sealed;

@@ -11,13 +11,15 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from ecap.config.following import Follow
+from ecap.config.keyring_live import open_keyring
 from ecap.config.settings import Auth as Settings
 from ecap.domain.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
 from ecap.serve.auth.administrator import FirstAdministrator
-from ecap.serve.auth.keys import SigningKeys, keyring
+from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.auth.models import Account, Credentials, Registered, Registration, Tokens
 from ecap.serve.auth.passwords import Passwords, open_passwords
+from ecap.serve.auth.people import People
 from ecap.serve.auth.sessions import Sessions
 from ecap.serve.auth.store import Accounts
 from ecap.serve.auth.tokens import AccessTokens, scope_of
@@ -38,9 +40,8 @@ class Auth:
     administrator: FirstAdministrator
 
     async def reconfigure(self, settings: Settings) -> None:
-        ring = keyring(settings)
         await self.passwords.reconfigure(settings)
-        self.keys.reconfigure(ring, life_s=settings.signing_key_ttl_s)
+        self.keys.reconfigure(life_s=settings.signing_key_ttl_s)
         self.sessions.reconfigure(ttl_s=settings.refresh_ttl_s)
         self.access.reconfigure(ttl_s=settings.access_ttl_s)
         self.administrator.reconfigure(settings)
@@ -111,25 +112,26 @@ def _acceptable(password: SecretStr, *, email: str, field: str) -> str:
 async def opened(process: Process) -> AsyncIterator[Auth]:
     """Raises Misconfigured without a keyring."""
     settings = process.settings.auth
-    keys = SigningKeys(
-        process.pool,
-        keyring(settings),
-        life_s=settings.signing_key_ttl_s,
-        # Whatever `auth.access_ttl_s` was when a token that is still in use was issued.
-        token_life_s=_LONGEST_TOKEN_S,
-    )
-    process.verifier.ask(keys.jwks)
-    accounts = Accounts(process.pool)
-    async with open_passwords(settings) as passwords:
+    async with open_keyring(process.settings) as ring, open_passwords(settings) as passwords:
+        keys = SigningKeys(
+            process.pool,
+            ring,
+            life_s=settings.signing_key_ttl_s,
+            # Whatever `auth.access_ttl_s` was when a token that is still in use was issued.
+            token_life_s=_LONGEST_TOKEN_S,
+        )
+        process.verifier.ask(keys.jwks)
+        people = People(process.pool, ring)
+        accounts = Accounts(process.pool, people)
         administrator = FirstAdministrator(accounts, passwords, settings)
         process.checks["administrator"] = administrator.ensure
         auth = Auth(
             accounts=accounts,
-            sessions=Sessions(process.pool, ttl_s=settings.refresh_ttl_s),
+            sessions=Sessions(process.pool, people, ttl_s=settings.refresh_ttl_s),
             passwords=passwords,
             keys=keys,
             access=AccessTokens(keys, settings),
             administrator=administrator,
         )
-        process.follows.append(Follow("auth", Settings, auth.reconfigure, check=keyring))
+        process.follows.append(Follow("auth", Settings, auth.reconfigure))
         yield auth

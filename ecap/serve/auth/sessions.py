@@ -17,7 +17,7 @@ from ecap.clients.postgres import Connection, Pool, Record, load_queries
 from ecap.domain.ids import new_id
 from ecap.errors import Unauthenticated
 from ecap.serve.auth.models import Account
-from ecap.serve.auth.store import account_of
+from ecap.serve.auth.people import People
 
 _SQL = load_queries("ecap.serve.auth")
 _log = logs.get("ecap.auth")
@@ -29,8 +29,9 @@ class Rotated(NamedTuple):
 
 
 class Sessions:
-    def __init__(self, pool: Pool, *, ttl_s: float) -> None:
+    def __init__(self, pool: Pool, people: People, *, ttl_s: float) -> None:
         self._pool = pool
+        self._people = people
         self.reconfigure(ttl_s=ttl_s)
 
     def reconfigure(self, *, ttl_s: float) -> None:
@@ -54,9 +55,8 @@ class Sessions:
                 await conn.execute(_SQL["use_token"], _hash(token), now)
                 await conn.execute(_SQL["forget_expired_tokens"], row["session_id"], now)
                 await conn.execute(_SQL["extend_session"], row["session_id"], now + self._ttl)
-                return Rotated(
-                    account_of(row), await self._add_token(conn, row["session_id"], now=now)
-                )
+                account = await self._people.account(row)
+                return Rotated(account, await self._add_token(conn, row["session_id"], now=now))
             if row is not None and row["used_at"] is not None:
                 await conn.execute(_SQL["revoke_session"], row["session_id"], now)
                 _log.warning("a refresh token came twice", extra={"user_id": str(row["id"])})

@@ -8,13 +8,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, Pool, Record, load_queries
+from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.config.keyring import PREFIX
 from ecap.domain.events import UserRegistered, new_event
 from ecap.domain.ids import new_id
 from ecap.domain.roles import Role
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery
+from ecap.serve.auth.people import People
 from ecap.serve.cursors import decode_moment, encode_moment
 from ecap.serve.models import Page
 
@@ -28,8 +30,9 @@ class Known(NamedTuple):
 
 
 class Accounts:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, people: People) -> None:
         self._pool = pool
+        self._people = people
 
     async def add(
         self,
@@ -41,15 +44,17 @@ class Accounts:
         now: datetime,
     ) -> Account:
         """Raises Conflict when the e-mail is taken, in whatever case it was typed."""
+        user_id = new_id()
+        sealed = self._people.seal(user_id, email=email, display_name=display_name)
+        email_hash = await self._people.hash(email)
         async with self._pool.transaction() as conn:
             row = await conn.fetchrow(
-                _SQL["add"], new_id(), email, password_hash, display_name, sorted(roles), now
+                _SQL["add"], user_id, sealed, email_hash, password_hash, sorted(roles), now
             )
             if row is None:
                 raise Conflict("this e-mail is taken", field="email")
-            account = account_of(row)
-            await _announce(conn, account, now=now)
-            return account
+            await _announce(conn, user_id, sealed, now=now)
+            return await self._people.account(row)
 
     async def account(self, user_id: UUID) -> Account:
         """Raises NotFound."""
@@ -60,16 +65,19 @@ class Accounts:
         row = await self._pool.fetchrow(_SQL["account"], user_id)
         if row is None:
             raise NotFound("no such account")
-        return Known(account_of(row), row["password_hash"])
+        return Known(await self._people.account(row), row["password_hash"])
 
     async def by_email(self, email: str) -> Known | None:
-        row = await self._pool.fetchrow(_SQL["account_by_email"], email)
-        return None if row is None else Known(account_of(row), row["password_hash"])
+        row = await self._pool.fetchrow(_SQL["account_by_email"], await self._people.hash(email))
+        if row is None:
+            return None
+        return Known(await self._people.account(row), row["password_hash"])
 
     async def page(self, query: AccountQuery) -> Page[Account]:
         at, last = decode_moment(query.cursor) if query.cursor else (None, None)
-        rows = await self._pool.fetch(_SQL["page"], query.email, at, last, query.limit + 1)
-        items = tuple(account_of(row) for row in rows[: query.limit])
+        email_hash = await self._people.hash(query.email) if query.email else None
+        rows = await self._pool.fetch(_SQL["page"], email_hash, at, last, query.limit + 1)
+        items = tuple([await self._people.account(row) for row in rows[: query.limit]])
         more = len(rows) > query.limit
         cursor = encode_moment(items[-1].created_at, items[-1].id) if more else None
         return Page(items=items, next_cursor=cursor)
@@ -88,7 +96,7 @@ class Accounts:
                 raise PreconditionFailed("the account has changed; get it again")
             if not await conn.fetchval(_SQL["has_admin"]):
                 raise Conflict("this is the last administrator")
-            account = account_of(row)
+            account = await self._people.account(row)
             if account.disabled:
                 await conn.execute(_SQL["revoke_sessions"], user_id, now)
             return account
@@ -108,24 +116,12 @@ class Accounts:
         await self._pool.execute(_SQL["set_password"], user_id, password_hash, checked)
 
 
-async def _announce(conn: Connection, account: Account, *, now: datetime) -> None:
+async def _announce(conn: Connection, user_id: UUID, sealed: bytes, *, now: datetime) -> None:
     event = new_event(
-        UserRegistered(user_id=account.id, email=account.email, display_name=account.display_name),
-        key=str(account.id),
+        UserRegistered(user_id=user_id, sealed=PREFIX + sealed.decode()),
+        key=str(user_id),
         producer="auth",
         now=now,
         traceparent=current().trace.traceparent,
     )
     await outbox.append(conn, "auth", "accounts", [event])
-
-
-def account_of(row: Record) -> Account:
-    return Account.model_construct(
-        id=row["id"],
-        email=row["email"],
-        display_name=row["display_name"],
-        roles=tuple(row["roles"]),
-        disabled=row["disabled_at"] is not None,
-        version=row["version"],
-        created_at=row["created_at"],
-    )

@@ -1,8 +1,9 @@
 -- name: answer
 -- What a key was answered before.
-SELECT fingerprint, status, headers, body
-FROM orders.idempotency
-WHERE user_id = $1 AND key = $2;
+SELECT i.fingerprint, i.status, i.headers, i.body, o.sealed
+FROM orders.idempotency i
+LEFT JOIN orders.orders o ON o.id = $3
+WHERE i.user_id = $1 AND i.key = $2;
 
 -- name: lock
 -- Held until the transaction ends; false while another request with this key runs.
@@ -69,7 +70,7 @@ WHERE i.product_id = returned.product_id;
 -- The order, its lines and the first change of its life.
 WITH placed AS (
     INSERT INTO orders.orders (id, user_id, status, amount, currency, decision, score, reasons,
-                               shipping, placed_at, changed_at)
+                               sealed, placed_at, changed_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
     RETURNING id
 ), lines AS (
@@ -84,12 +85,12 @@ INSERT INTO orders.history (order_id, version, previous, status, actor, at)
 SELECT placed.id, 1, 'pending', $3, 'fraud', $10 FROM placed;
 
 -- name: order
-SELECT id, user_id, status, amount, currency, decision, shipping, version, placed_at, changed_at
+SELECT id, user_id, status, amount, currency, decision, sealed, version, placed_at, changed_at
 FROM orders.orders
 WHERE id = $1;
 
 -- name: lock_order
-SELECT id, user_id, status, amount, currency, decision, shipping, version, placed_at, changed_at
+SELECT id, user_id, status, amount, currency, decision, sealed, version, placed_at, changed_at
 FROM orders.orders
 WHERE id = $1
 FOR UPDATE;

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from ecap import logs
+from ecap.config.keyring_live import open_keyring
 from ecap.errors import Retryable
 from ecap.serve.background import background
 from ecap.serve.orders.placing import Shop
@@ -21,9 +22,11 @@ _FORGET_AT_ONCE = 1000
 
 @asynccontextmanager
 async def opened(process: Process, *, decider: Decider | None = None) -> AsyncIterator[Shop]:
-    store = Orders(process.pool)
-    forgetting = _forget(store, lambda: process.settings.orders.idempotency_ttl_s)
-    async with background(forgetting, name="orders-forget"):
+    async with AsyncExitStack() as stack:
+        keys = await stack.enter_async_context(open_keyring(process.settings))
+        store = Orders(process.pool, keys)
+        forgetting = _forget(store, lambda: process.settings.orders.idempotency_ttl_s)
+        await stack.enter_async_context(background(forgetting, name="orders-forget"))
         yield Shop(store, decider or fraud_shard(process), lambda: process.settings)
 
 

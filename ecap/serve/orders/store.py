@@ -9,6 +9,9 @@ from uuid import UUID
 
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Pool, Record, UniqueViolation, load_queries
+from ecap.config.keyring_live import LiveKeyring
+from ecap.config.sealed_rows import SealedRows
+from ecap.domain import ids
 from ecap.domain.events import Line, OrderStatus, Payload, new_event
 from ecap.domain.money import to_minor
 from ecap.domain.orders import Placed, changed, may_become, returns_stock, takes_stock
@@ -33,14 +36,14 @@ _PREFIX = "/api/v1/orders"
 
 
 class Orders:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, keys: LiveKeyring) -> None:
         self._pool = pool
+        self._rows = SealedRows(keys, table="orders.orders")
 
     async def answer(self, attempt: Attempt) -> Raw | None:
         """What this key was answered before. Raises Invalid for another request."""
-        return _answer(
-            await self._pool.fetchrow(_SQL["answer"], attempt.user_id, attempt.key), attempt
-        )
+        async with self._pool.connection() as conn:
+            return await self._answer(conn, attempt)
 
     async def items(self, product_ids: Iterable[UUID]) -> Mapping[UUID, Record]:
         rows = await self._pool.fetch(_SQL["items"], list(product_ids))
@@ -55,15 +58,17 @@ class Orders:
         """
         order = draft.order(verdict)
         answer = _first_answer(order)
+        sealed = None
+        if order.shipping is not None:
+            sealed = self._rows.seal(order.id, order.shipping.model_dump(exclude_none=True))
         async with self._pool.transaction() as conn:
             if not await conn.fetchval(_SQL["lock"], attempt.lock):
                 raise InFlight("the same request is under way; ask again")
-            if not await _keep(conn, attempt, answer):
-                row = await conn.fetchrow(_SQL["answer"], attempt.user_id, attempt.key)
-                earlier = _answer(row, attempt)
+            if not await _keep(conn, attempt, _first_answer(_unsent(order))):
+                earlier = await self._answer(conn, attempt)
                 assert earlier is not None
                 return earlier, False
-            await _insert(conn, order, verdict)
+            await _insert(conn, order, verdict, sealed)
             await _announce(
                 conn, draft.event(verdict, scored=scored), order.user_id, now=order.placed_at
             )
@@ -76,7 +81,7 @@ class Orders:
         """Raises NotFound; also for an order of somebody else than `owner`."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(_SQL["order"], order_id)
-            return await _order(conn, _visible(row, owner))
+            return await self._order(conn, _visible(row, owner))
 
     async def page(self, query: OrderQuery, *, owner: UUID | None) -> Page[OrderSummary]:
         """Newest first; of every user when `owner` is None."""
@@ -112,16 +117,47 @@ class Orders:
             row = _visible(await conn.fetchrow(_SQL["lock_order"], order_id), owner)
             previous: OrderStatus = row["status"]
             if previous == status == "cancelled":
-                return await _order(conn, row)
+                return await self._order(conn, row)
             if not may_become(previous, status):
                 raise Conflict(f"an order that is {previous} does not become {status}")
-            order = await _order(conn, row)
+            order = await self._order(conn, row)
             event = changed(_placed(order), previous, status, reason=reason, actor=actor)
             await conn.execute(_SQL["change"], order_id, status, previous, actor, reason, now)
             await _announce(conn, event, order.user_id, now=now)
             if returns_stock(previous, status):
                 await conn.execute(_SQL["put_back"], order_id)
-            return await _order(conn, await conn.fetchrow(_SQL["order"], order_id))
+            return await self._order(conn, await conn.fetchrow(_SQL["order"], order_id))
+
+    async def _order(self, conn: Connection, row: Record | None) -> Order:
+        assert row is not None
+        lines = await conn.fetch(_SQL["lines"], row["id"])
+        history = await conn.fetch(_SQL["history"], row["id"])
+        values = dict(row)
+        return Order.model_construct(
+            **{**values, "shipping": await self._shipping(row["id"], values.pop("sealed"))},
+            lines=tuple(OrderLine.model_construct(**dict(line)) for line in lines),
+            history=tuple(Change.model_construct(**dict(one)) for one in history),
+        )
+
+    async def _shipping(self, order_id: UUID, sealed: bytes | None) -> Shipping | None:
+        if sealed is None:
+            return None
+        return Shipping.model_validate(await self._rows.open(order_id, sealed))
+
+    async def _answer(self, conn: Connection, attempt: Attempt) -> Raw | None:
+        """Raises Invalid when the key was used for another request."""
+        placed = ids.order_id(attempt.user_id, attempt.key)
+        row = await conn.fetchrow(_SQL["answer"], attempt.user_id, attempt.key, placed)
+        if row is None:
+            return None
+        attempt.check(row["fingerprint"])
+        headers = tuple((name, value) for name, value in json.loads(row["headers"]))
+        body: bytes = row["body"]
+        if row["sealed"] is not None:
+            order = Order.model_validate_json(body)
+            shipping = await self._shipping(order.id, row["sealed"])
+            body = _body(order.model_copy(update={"shipping": shipping}))
+        return Raw(body, "application/json", row["status"], headers)
 
     async def forget(self, *, older_than_s: float, limit: int) -> int:
         """Drop answers nobody may ask for again; says how many those were."""
@@ -142,7 +178,7 @@ async def _keep(conn: Connection, attempt: Attempt, answer: Raw) -> bool:
     return bool(kept)
 
 
-async def _insert(conn: Connection, order: Order, verdict: Verdict) -> None:
+async def _insert(conn: Connection, order: Order, verdict: Verdict, sealed: bytes | None) -> None:
     try:
         await conn.execute(
             _SQL["place"],
@@ -154,7 +190,7 @@ async def _insert(conn: Connection, order: Order, verdict: Verdict) -> None:
             order.decision,
             verdict.score,
             verdict.reasons,
-            None if order.shipping is None else order.shipping.model_dump_json(),
+            sealed,
             order.placed_at,
             [line.product_id for line in order.lines],
             [line.sku for line in order.lines],
@@ -172,12 +208,12 @@ async def _insert(conn: Connection, order: Order, verdict: Verdict) -> None:
 
 
 async def _reserve(conn: Connection, lines: tuple[OrderLine, ...]) -> None:
-    ids = [line.product_id for line in lines]
-    rows = await conn.fetch(_SQL["reserve"], ids, [line.quantity for line in lines])
+    wanted = [line.product_id for line in lines]
+    rows = await conn.fetch(_SQL["reserve"], wanted, [line.quantity for line in lines])
     if len(rows) == len(lines):
         return
     reserved = {row["product_id"] for row in rows}
-    left = {row["product_id"]: row["stock"] for row in await conn.fetch(_SQL["stock"], ids)}
+    left = {row["product_id"]: row["stock"] for row in await conn.fetch(_SQL["stock"], wanted)}
     short = [(at, line) for at, line in enumerate(lines) if line.product_id not in reserved]
     raise Conflict(
         "not enough in stock: " + ", ".join(line.name for _, line in short),
@@ -207,18 +243,9 @@ def _visible(row: Record | None, owner: UUID | None) -> Record:
     return row
 
 
-async def _order(conn: Connection, row: Record | None) -> Order:
-    assert row is not None
-    lines = await conn.fetch(_SQL["lines"], row["id"])
-    history = await conn.fetch(_SQL["history"], row["id"])
-    values = dict(row)
-    shipping = values.pop("shipping")
-    return Order.model_construct(
-        **values,
-        shipping=None if shipping is None else Shipping.model_validate_json(shipping),
-        lines=tuple(OrderLine.model_construct(**dict(line)) for line in lines),
-        history=tuple(Change.model_construct(**dict(one)) for one in history),
-    )
+def _unsent(order: Order) -> Order:
+    """As an answer is kept: where it is sent is only in the order itself, sealed."""
+    return order.model_copy(update={"shipping": None})
 
 
 def _placed(order: Order) -> Placed:
@@ -235,18 +262,14 @@ def _placed(order: Order) -> Placed:
     )
 
 
+def _body(order: Order) -> bytes:
+    return order.model_dump_json(exclude_none=True).encode()
+
+
 def _first_answer(order: Order) -> Raw:
     return Raw(
-        order.model_dump_json(exclude_none=True).encode(),
+        _body(order),
         "application/json",
         201,
         (("location", f"{_PREFIX}/{order.id}"), ("etag", f'"{order.version}"')),
     )
-
-
-def _answer(row: Record | None, attempt: Attempt) -> Raw | None:
-    if row is None:
-        return None
-    attempt.check(row["fingerprint"])
-    headers = tuple((name, value) for name, value in json.loads(row["headers"]))
-    return Raw(row["body"], "application/json", row["status"], headers)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ecap.config.keyring_live import open_keyring
 from ecap.mesh import MeshClient
 from ecap.serve.process import Process
 from ecap.serve.users.models import Profile
@@ -43,4 +44,6 @@ class Profiles:
 
 @asynccontextmanager
 async def opened(process: Process) -> AsyncIterator[Profiles]:
-    yield Profiles(Users(process.pool), process.services("auth"))
+    """Raises Misconfigured without a keyring."""
+    async with open_keyring(process.settings) as keys:
+        yield Profiles(Users(process.pool, keys), process.services("auth"))

@@ -1,4 +1,4 @@
-"""Profiles and addresses in PostgreSQL."""
+"""Profiles and addresses in PostgreSQL. Who somebody is and where they live is sealed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from ecap.clients.postgres import Connection, Pool, Record, load_queries
+from ecap.config.keyring_live import LiveKeyring
+from ecap.config.sealed_rows import SealedRows
 from ecap.domain.ids import new_id
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.serve.users.models import (
@@ -18,15 +20,18 @@ from ecap.serve.users.models import (
 )
 
 _SQL = load_queries("ecap.serve.users")
+_PLAIN = {"is_default"}
 
 
 class Users:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, keys: LiveKeyring) -> None:
         self._pool = pool
+        self._profiles = SealedRows(keys, table="users.profiles")
+        self._addresses = SealedRows(keys, table="users.addresses")
 
     async def find(self, user_id: UUID) -> Profile | None:
         row = await self._pool.fetchrow(_SQL["profile"], user_id)
-        return None if row is None else Profile.model_construct(**dict(row))
+        return None if row is None else await self._profile(row)
 
     async def profile(self, user_id: UUID) -> Profile:
         """Raises NotFound."""
@@ -39,40 +44,42 @@ class Users:
         self, user_id: UUID, *, email: str, display_name: str, registered_at: datetime
     ) -> None:
         """Nothing when it is there already."""
-        await self._pool.execute(
-            _SQL["create_profile"], user_id, email, display_name, registered_at
-        )
+        sealed = self._profiles.seal(user_id, {"email": email, "display_name": display_name})
+        await self._pool.execute(_SQL["create_profile"], user_id, sealed, registered_at)
 
     async def change(self, user_id: UUID, change: ProfileChange, *, version: int) -> Profile:
         """Raises NotFound, or PreconditionFailed when somebody was faster."""
-        row = await self._pool.fetchrow(
-            _SQL["change_profile"],
-            user_id,
-            change.display_name,
-            change.phone,
-            change.locale,
-            version,
-        )
-        if row is None:
-            await self.profile(user_id)
-            raise PreconditionFailed("the profile has changed; get it again")
-        return Profile.model_construct(**dict(row))
+        async with self._pool.transaction() as conn:
+            row = await conn.fetchrow(_SQL["profile_to_change"], user_id)
+            if row is None:
+                raise NotFound("no such user")
+            if row["version"] != version:
+                raise PreconditionFailed("the profile has changed; get it again")
+            given = change.model_dump(exclude_none=True, exclude={"locale"})
+            before = await self._profile(row)
+            kept = {"email": before.email, "display_name": before.display_name}
+            fields = {**kept, "phone": before.phone, **given}
+            sealed = self._profiles.seal(user_id, fields)
+            changed = await conn.fetchrow(_SQL["change_profile"], user_id, sealed, change.locale)
+            assert changed is not None
+            return before.model_copy(update={**given, **dict(changed)})
 
     async def addresses(self, user_id: UUID) -> tuple[Address, ...]:
         """Oldest first."""
         rows = await self._pool.fetch(_SQL["addresses"], user_id)
-        return tuple(_address(row) for row in rows)
+        return tuple([await self._address(row) for row in rows])
 
     async def address(self, user_id: UUID, address_id: UUID) -> Address:
         """Raises NotFound."""
         row = await self._pool.fetchrow(_SQL["address"], user_id, address_id)
         if row is None:
             raise NotFound("no such address")
-        return _address(row)
+        return await self._address(row)
 
     async def add_address(self, user_id: UUID, address: NewAddress) -> Address:
         """The first one is the default. Raises Conflict when there are too many."""
         address_id = new_id()
+        sealed = self._addresses.seal(address_id, address.model_dump(exclude=_PLAIN))
         async with self._pool.transaction() as conn:
             await _lock(conn, user_id)
             count: int = await conn.fetchval(_SQL["count_addresses"], user_id)
@@ -81,22 +88,9 @@ class Users:
             is_default = address.is_default or count == 0
             if is_default:
                 await conn.execute(_SQL["clear_default"], user_id, address_id)
-            row = await conn.fetchrow(
-                _SQL["add_address"],
-                address_id,
-                user_id,
-                address.label,
-                address.recipient,
-                address.line1,
-                address.line2,
-                address.city,
-                address.region,
-                address.postal_code,
-                address.country,
-                is_default,
-            )
+            row = await conn.fetchrow(_SQL["add_address"], address_id, user_id, sealed, is_default)
             assert row is not None
-            return _address(row)
+            return await self._address(row)
 
     async def change_address(
         self, user_id: UUID, address_id: UUID, change: AddressChange, *, version: int
@@ -104,39 +98,38 @@ class Users:
         """Raises NotFound, or PreconditionFailed when somebody was faster."""
         async with self._pool.transaction() as conn:
             await _lock(conn, user_id)
+            row = await conn.fetchrow(_SQL["address"], user_id, address_id)
+            if row is None:
+                raise NotFound("no such address")
+            if row["version"] != version:
+                raise PreconditionFailed("the address has changed; get it again")
             if change.is_default:
                 await conn.execute(_SQL["clear_default"], user_id, address_id)
-            row = await conn.fetchrow(
-                _SQL["change_address"],
-                user_id,
-                address_id,
-                change.label,
-                change.recipient,
-                change.line1,
-                change.line2,
-                change.city,
-                change.region,
-                change.postal_code,
-                change.country,
-                change.is_default,
-                version,
+            fields = await self._addresses.open(address_id, row["sealed"])
+            fields |= change.model_dump(exclude=_PLAIN, exclude_none=True)
+            sealed = self._addresses.seal(address_id, fields)
+            changed = await conn.fetchrow(
+                _SQL["change_address"], address_id, sealed, change.is_default
             )
-            if row is None:
-                if await conn.fetchrow(_SQL["address"], user_id, address_id) is None:
-                    raise NotFound("no such address")
-                raise PreconditionFailed("the address has changed; get it again")
-            return _address(row)
+            assert changed is not None
+            return await self._address(changed)
 
     async def delete_address(self, user_id: UUID, address_id: UUID) -> None:
         """Raises NotFound."""
         if await self._pool.fetchval(_SQL["delete_address"], user_id, address_id) is None:
             raise NotFound("no such address")
 
+    async def _profile(self, row: Record) -> Profile:
+        values = dict(row)
+        fields = await self._profiles.open(values["user_id"], values.pop("sealed"))
+        return Profile.model_construct(**{"phone": "", **fields, **values})
+
+    async def _address(self, row: Record) -> Address:
+        values = dict(row)
+        fields = await self._addresses.open(values["id"], values.pop("sealed"))
+        return Address.model_construct(**{**fields, **values})
+
 
 async def _lock(conn: Connection, user_id: UUID) -> None:
     if await conn.fetchval(_SQL["lock_profile"], user_id) is None:
         raise NotFound("no such user")
-
-
-def _address(row: Record) -> Address:
-    return Address.model_construct(**dict(row))

@@ -17,7 +17,6 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from cryptography.fernet import Fernet, MultiFernet
 from e2e.people import Person, register
 from e2e.system import System
 from joserfc import jwt
@@ -25,6 +24,7 @@ from joserfc.jwk import OKPKey
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
+from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.local.demo.shelf import Shelf
 from ecap.local.ports import LOOPBACK
 
@@ -114,8 +114,9 @@ async def test_true_signatures_do_not_make_other_tokens_access_tokens(
 
 async def signing_key(books: Pool, settings: Settings, kid: str) -> OKPKey:
     wrapped = await books.fetchval("SELECT wrapped FROM auth.signing_keys WHERE kid = $1", kid)
-    keyring = MultiFernet([Fernet(key.get_secret_value()) for key in settings.auth.keyring])
-    return OKPKey.import_key(json.loads(keyring.decrypt(bytes(wrapped))))
+    assert settings.keyring.file is not None
+    ring = FileKeyring(settings.keyring.file, Plain()).load().ring
+    return OKPKey.import_key(json.loads(ring.open(bytes(wrapped), where=kid)))
 
 
 async def test_a_refresh_token_is_no_access_token(door: httpx.AsyncClient, mallory: Person) -> None:
@@ -216,15 +217,17 @@ def secret_values(system: System) -> dict[str, bytes]:
     found = {
         path.name: path.read_bytes().strip()
         for path in system.state.secrets.iterdir()
-        if not path.name.endswith("role_id")
+        if path.name != "keyring" and not path.name.endswith("role_id")
     }
     settings = system.settings
+    assert settings.keyring.file is not None
+    ring = FileKeyring(settings.keyring.file, Plain()).load().ring
+    found |= {f"key {key.id}": key.material.encode() for key in ring.keys}
     for name, value in (
         ("admin password", settings.auth.admin_password),
         ("service key", settings.mesh.service_key),
         ("webhook key", settings.webhook.signing_key),
         ("metrics token", settings.http.metrics_token),
-        ("keyring", settings.auth.keyring[0]),
         ("postgres password", settings.postgres.password),
     ):
         assert value is not None, name

@@ -50,10 +50,12 @@ def environ(tmp_path: Path, servers: Runtime, ring: Keyring) -> dict[str, str]:
 
 @pytest.fixture
 def ecap(environ: dict[str, str], tmp_path: Path) -> Run:
+    outside = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+
     def run(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         found = subprocess.run(
             [sys.executable, "-m", "ecap.cli.main", *arguments],
-            env={"PATH": os.environ["PATH"], **environ, **more},
+            env={**outside, **environ, **more},
             cwd=tmp_path,
             input=stdin,
             capture_output=True,
@@ -193,10 +195,21 @@ async def test_rotating_keys_encrypts_everything_again(
     for name in ("development", "staging", "production"):
         (folder / f"{name}.yaml").write_text("")
     (folder / "base.yaml").write_text("")
-    here = {"ECAP_CONFIG_DIR": str(folder)}
+    here = {
+        "ECAP_CONFIG_DIR": str(folder),
+        "ECAP__KEYRING__POLL_S": "0.1",
+        "ECAP__KEYRING__TRUST_S": "0.5",
+    }
     put = await asyncio.to_thread(ecap, "secrets", "put", "--enc", stdin="s3", **here)
     assert put.stdout.startswith("enc:")
     (folder / "base.yaml").write_text(f"webhook: {{signing_key: '{put.stdout.strip()}'}}\n")
+    held = {**here, "ECAP__HTTP__METRICS_TOKEN": put.stdout.strip()}
+    refused = await asyncio.to_thread(ecap, "secrets", "rotate-keys", "--retire", **held)
+    assert refused.returncode == 1
+    said = "an older key is still needed, nothing was retired. the environment variable"
+    assert f"{said} ECAP__HTTP__METRICS_TOKEN: set what" in refused.stderr
+    status = await asyncio.to_thread(ecap, "secrets", "status", "--json", **held)
+    assert len(json.loads(status.stdout)) == 2
     rotated = await asyncio.to_thread(ecap, "secrets", "rotate-keys", "--retire", **here)
     assert rotated.returncode == 0, rotated.stderr
     assert "3 values encrypted again; 1 keys in the ring" in rotated.stdout

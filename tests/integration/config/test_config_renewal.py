@@ -8,7 +8,7 @@ import pytest
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
-from ecap.clients.renewal import ColumnEntries, PostgresProgress, states
+from ecap.clients.renewal import ColumnEntries, PostgresProgress
 from ecap.config import Settings
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.renewal import Step, renew
@@ -31,6 +31,13 @@ async def fill(pool: Pool, ring: Keyring) -> None:
     rows = [(number, ring.seal(str(number).encode())) for number in range(COUNT)]
     async with pool.connection() as conn:
         await conn.executemany("INSERT INTO config.states VALUES ($1, $2)", rows)
+
+
+def states(pool: Pool) -> ColumnEntries:
+    """Without a look inside: these hold numbers."""
+    return ColumnEntries(
+        pool, table="config.states", key="version", key_type="bigint", column="sealed"
+    )
 
 
 async def check(pool: Pool, ring: Keyring) -> None:
@@ -74,9 +81,7 @@ async def test_a_value_written_meanwhile_is_kept(pool: Pool) -> None:
     await fill(pool, old)
     both = old.add(now=1)
     both = both.promote(both.keys[1].id)
-    target = ColumnEntries(
-        pool, table="config.states", key="version", key_type="bigint", column="sealed"
-    )
+    target = states(pool)
 
     class Racing(Keyring):
         def renew(self, token: bytes, *, where: str) -> bytes:

@@ -9,9 +9,28 @@ from uuid import UUID
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
-from ecap.domain.events import Line, OrderChanged, OrderPlaced, Payload, new_event
+from ecap.config import Settings
+from ecap.config.keyring import PREFIX
+from ecap.config.keyring_stores import FileKeyring, Plain
+from ecap.config.sealed_rows import sealed
+from ecap.domain.events import (
+    Line,
+    OrderChanged,
+    OrderPlaced,
+    Payload,
+    UserRegistered,
+    new_event,
+)
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def registered(user: UUID, settings: Settings, *, email: str, name: str) -> UserRegistered:
+    """As the auth service writes it down, under the keyring of the servers."""
+    assert settings.keyring.file is not None
+    ring = FileKeyring(settings.keyring.file, Plain()).load().ring
+    token = sealed(ring, user, {"email": email, "display_name": name})
+    return UserRegistered(user_id=user, sealed=PREFIX + token.decode())
 
 
 def at(seconds: float) -> datetime:

@@ -21,7 +21,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 from receivers import Hook, Mailbox, events_of, open_mailbox, until
-from steps import changed, placed, record, run
+from steps import changed, placed, record, registered, run
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
@@ -29,7 +29,6 @@ from ecap.domain.events import (
     NotificationDelivered,
     NotificationFailed,
     OrderCancelled,
-    UserRegistered,
     decode,
 )
 from ecap.local.runtime import Runtime
@@ -38,7 +37,6 @@ from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
 from ecap.pipelines.stream.notifications.pipeline import build, workers
 
 KEY = "webhook-secret"
-ANA = UserRegistered(user_id=UUID(int=1), email="ana@example.com", display_name="Ana")
 _DELIVERED = "SELECT count(*) FROM notifications.deliveries WHERE status = 'delivered'"
 _FAILED = "SELECT count(*) FROM notifications.deliveries WHERE status = 'failed'"
 
@@ -70,7 +68,8 @@ async def working(settings: Settings, pool: Pool) -> AsyncIterator[DeliveryWorke
 
 
 async def order(pool: Pool, settings: Settings, *numbers: int, known: bool = True) -> None:
-    records = [record(ANA, 0)] if known else []
+    ana = registered(UUID(int=1), settings, email="ana@example.com", name="Ana")
+    records = [record(ana, 0)] if known else []
     records += [record(placed(number, decision="approve"), number) for number in numbers]
     await run(pool, build(settings), None, records)
 

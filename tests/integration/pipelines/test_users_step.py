@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from steps import START, record, run
+import pytest
+from steps import START, record, registered, run
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
@@ -11,13 +12,17 @@ from ecap.pipelines.stream.users.pipeline import build
 
 
 async def test_a_registration_makes_the_profile_once(pool: Pool, settings: Settings) -> None:
-    ana = UserRegistered(user_id=UUID(int=1), email="ana@example.com", display_name="Ana")
+    ana = registered(UUID(int=1), settings, email="ana@example.com", name="Ana")
     pipeline = build(settings)
     await run(pool, pipeline, None, [record(ana, 0), record(ana, 0)])
-    await pool.execute("UPDATE users.profiles SET display_name = 'Anna', version = 2")
+    await pool.execute("UPDATE users.profiles SET locale = 'de', version = 2")
     await run(pool, pipeline, None, [record(ana, 1)])
-    row = await pool.fetchrow(
-        "SELECT user_id, email, display_name, registered_at FROM users.profiles"
-    )
+    row = await pool.fetchrow("SELECT user_id, sealed, locale, registered_at FROM users.profiles")
     assert row is not None
-    assert tuple(row) == (UUID(int=1), "ana@example.com", "Anna", START)
+    assert tuple(row) == (UUID(int=1), ana.sealed.removeprefix("enc:").encode(), "de", START)
+
+
+@pytest.mark.parametrize("sealed", ["", "ana@example.com", "enc:", "enc:a b"])
+def test_what_is_not_sealed_goes_to_the_dead_letters(settings: Settings, sealed: str) -> None:
+    with pytest.raises(ValueError, match="sealed is not"):
+        build(settings).apply(None, record(UserRegistered(user_id=UUID(int=1), sealed=sealed), 0))

@@ -11,6 +11,16 @@ from typing import Any
 import httpx
 import uvicorn
 
+from ecap.config import Settings
+from ecap.config.keyring import Keyring
+from ecap.config.keyring_stores import FileKeyring, Plain
+
+
+def ring(settings: Settings) -> Keyring:
+    """The one that the servers were started with."""
+    assert settings.keyring.file is not None
+    return FileKeyring(settings.keyring.file, Plain()).load().ring
+
 
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}

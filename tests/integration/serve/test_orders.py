@@ -227,6 +227,30 @@ async def test_the_customer_pays_what_they_were_shown(customer: Customer, pool: 
     assert (await customer.order((kettle, 2), expected_total=20)).status_code == 201
 
 
+async def test_where_it_is_sent_is_kept_sealed(customer: Customer, pool: Pool) -> None:
+    kettle = await stocked(pool)
+    shipping = {
+        "recipient": "Planted Person",
+        "line1": "1 Planted Street",
+        "city": "Planted",
+        "postal_code": "PLANTED",
+        "country": "DE",
+    }
+    first = await customer.order((kettle, 1), key="sent", shipping=shipping)
+    assert first.json()["shipping"] == shipping
+    again = await customer.order((kettle, 1), key="sent", shipping=shipping)
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    order_id = first.json()["id"]
+    assert (await customer.get(f"/{order_id}")).json() == first.json()
+    cancelled = await customer.post(f"/{order_id}/cancel", {})
+    assert cancelled.json()["shipping"] == shipping
+    for table, key in (("orders.orders", "id"), ("orders.idempotency", "user_id")):
+        owner = UUID(order_id) if key == "id" else customer.id
+        row = await pool.fetchrow(f"SELECT * FROM {table} WHERE {key} = $1", owner)
+        assert row is not None
+        assert "planted" not in repr(tuple(row)).lower()
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -10,10 +10,11 @@ from uuid import UUID
 import httpx
 import pytest
 from front_door import front_door
-from serving import bearer
+from serving import bearer, ring
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
+from ecap.config.sealed_rows import sealed
 from ecap.domain.ids import new_id
 from ecap.serve.auth.routes import api as auth_api
 from ecap.serve.auth.service import opened as auth_opened
@@ -89,11 +90,14 @@ class TestProfile:
         rows = await pool.fetch("SELECT * FROM users.profiles WHERE user_id = $1", user.id)
         assert len(rows) == 1
 
-    async def test_one_that_the_stream_created_stays(self, user: User, pool: Pool) -> None:
+    async def test_one_that_the_stream_created_stays(
+        self, user: User, pool: Pool, settings: Settings
+    ) -> None:
+        fields = {"email": "from@the.stream", "display_name": "Stream"}
         await pool.execute(
-            "INSERT INTO users.profiles (user_id, email, display_name, registered_at)"
-            " VALUES ($1, 'from@the.stream', 'Stream', now())",
+            "INSERT INTO users.profiles (user_id, sealed, registered_at) VALUES ($1, $2, now())",
             user.id,
+            sealed(ring(settings), user.id, fields),
         )
         assert (await user.get("/me")).json()["email"] == "from@the.stream"
 

@@ -53,7 +53,7 @@ async def _live(outputs: list[str]) -> None:
             "kubernetes",
             {"auth.admin_password": Given("canary-k8s-4", "secret s/k", final=True)},
         ),
-        "base": layer("base", smtp__password="vault:a#b", auth__keyring=["vault:a#b"]),
+        "base": layer("base", smtp__password="vault:a#b", webhook__signing_key="vault:a#b"),
     }
     hub = await cluster.start_hub()
     member = cluster.add("a")
@@ -66,7 +66,6 @@ async def _live(outputs: list[str]) -> None:
     member.subscribe_entry("smtp.password", object, tells_all)
     bad = [
         Edit({"smtp.password": "canary-set-5"}),
-        Edit({"auth.keyring": ["canary-set-5"]}),
         Edit({"smtp.pasword": "canary-set-5"}),
         Edit({"auth.admin_password": "vault:missing#x"}),
         Edit({"smtp.password": None}),
@@ -115,6 +114,5 @@ def secrets_of(settings: Settings) -> set[str]:
         settings.webhook.signing_key,
         settings.auth.admin_password,
         settings.smtp.password,
-        *settings.auth.keyring,
     }
     return {secret.get_secret_value() for secret in found if secret is not None}

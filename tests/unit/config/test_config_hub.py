@@ -108,7 +108,6 @@ async def test_an_override_ends_when_it_expires(cluster: Cluster) -> None:
         ("http.port", 1, Conflict, "http.port cannot change while ECAP runs: the listener"),
         ("stream.shards.fraud", 2, Conflict, "which shard owns which partition"),
         ("auth.admin_password", "hunter2-1", Invalid, "is a secret: store it"),
-        ("auth.keyring", ["hunter2-1"], Invalid, "is a secret: store it"),
         ("auth.admin_password", "vault:a#b", Misconfigured, "nothing on the shelf"),
     ],
 )

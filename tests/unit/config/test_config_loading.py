@@ -55,7 +55,6 @@ def test_a_null_hides_the_value_below(folder: Folder) -> None:
         ("orders: {currency: '${A}'}", r"refer to each other: A -> B -> A"),
         ("orders: {currency: '${A:'}", r"no closing"),
         ("auth: {admin_password: canary-1234}", r"yaml:1: auth\.admin_password is a secret: store"),
-        ("auth: {keyring: [canary-1234]}", r"auth\.keyring is a secret"),
         ("auth: {admin_password: 'vault:x'}", r"yaml:1: .*: write it as vault:path#key"),
         ("auth: {admin_password: 'vault:x#y'}", r"auth\.admin_password refers to Vault, but vault"),
         ("auth: {admin_password: 'file:/no/such'}", r"admin_password: cannot read .*/no/such"),
@@ -177,7 +176,6 @@ def test_the_schema_knows_what_is_live_and_what_is_secret() -> None:
     for fixed in ("http.port", "stream.shards.fraud", "kafka.bootstrap_servers", "environment"):
         assert schema.find(fixed).fixed, fixed
     assert schema.is_secret("postgres.password")
-    assert schema.is_secret("auth.keyring")
     assert not schema.is_secret("postgres.host")
     with pytest.raises(Invalid, match=r"did you mean fraud\.deny_score"):
         schema.find("fraud.deny_scor")

@@ -47,5 +47,5 @@ def test_impossible_lines_are_refused(line: Line) -> None:
 
 def test_other_events_are_none_of_its_business() -> None:
     pipeline = build(Settings())
-    user = UserRegistered(user_id=UUID(int=1), email="a@example.com", display_name="A")
+    user = UserRegistered(user_id=UUID(int=1), sealed="enc:x")
     assert pipeline.apply(pipeline.new_state("transactions", 0), record(user, 0)) is None

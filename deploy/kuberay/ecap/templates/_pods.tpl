@@ -83,6 +83,7 @@ vault.hashicorp.com/service: {{ required "vault.address is needed" .root.Values.
 {{- range .root.Values.secrets.items }}
 {{- $path := printf "%s/data/%s" $.root.Values.vault.mount (first (splitList "#" .vault)) }}
 vault.hashicorp.com/agent-inject-secret-{{ .key }}: {{ $path }}
+vault.hashicorp.com/agent-inject-perms-{{ .key }}: "0400"
 vault.hashicorp.com/agent-inject-template-{{ .key }}: {{ printf "{{- with secret %q -}}{{ .Data.data.%s }}{{- end -}}" $path (last (splitList "#" .vault)) | quote }}
 {{- end }}
 {{- end }}

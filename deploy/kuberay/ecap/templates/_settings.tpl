@@ -20,7 +20,13 @@
 {{- $known = mergeOverwrite $known (deepCopy .Values.settings) -}}
 {{- range .Values.secrets.items -}}
 {{- $reference := include "ecap.reference" (dict "root" $ "item" .) -}}
+{{- if ne .setting "keyring.file" -}}
 {{- $_ := set $known .setting (ternary (list $reference) $reference (default false .list)) -}}
+{{- else if eq $.Values.secrets.source "vault" -}}
+{{- $known = mergeOverwrite $known (dict "keyring.source" "vault" "keyring.path" (first (splitList "#" .vault))) -}}
+{{- else -}}
+{{- $known = mergeOverwrite $known (dict "keyring.source" "file" "keyring.file" (trimPrefix "file:" $reference)) -}}
+{{- end -}}
 {{- end -}}
 {{- if eq .Values.secrets.source "vault" -}}
 {{- $known = mergeOverwrite $known (dict

@@ -36,8 +36,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     facts: Mapping[str, Any]
     attempt: int
     occurred_at: datetime
-    email: str | None
-    display_name: str | None
+    contact: bytes | None = None
+    """E-mail and display name, sealed."""
+    email: str | None = None
+    display_name: str | None = None
     traceparent: str | None = None
 
 
@@ -100,8 +102,7 @@ def _delivery(row: Record) -> Delivery:
         facts=facts,
         attempt=row["attempts"],
         occurred_at=row["occurred_at"],
-        email=row["email"],
-        display_name=row["display_name"],
+        contact=row["contact"],
         traceparent=traceparent,
     )
 

@@ -12,13 +12,19 @@ import contextlib
 import os
 import random
 import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
+
+import msgspec
 
 from ecap import logs, metrics
 from ecap.clients.postgres import Pool
 from ecap.config.following import Follow
+from ecap.config.keyring_live import LiveKeyring
+from ecap.config.sealed_rows import SealedRows
 from ecap.config.settings import Notifications, Smtp, Webhook
-from ecap.errors import Refused, Retryable
+from ecap.errors import Misconfigured, Refused, Retryable
 from ecap.pipelines.stream.notifications.channels import (
     Channels,
     Sender,
@@ -29,6 +35,8 @@ from ecap.pipelines.stream.notifications.claims import Claims, Delivery, Finishe
 
 _log = logs.get("ecap.notifications")
 
+Keys = Callable[[], AbstractAsyncContextManager[LiveKeyring]]
+
 # Of a claim; the rest is for recording before another worker may take it.
 _SENDING_SHARE = 0.8
 _STOP_S = 15.0
@@ -37,10 +45,17 @@ _TROUBLE_PAUSE_S = 1.0
 
 class DeliveryWorker:
     def __init__(
-        self, settings: Notifications, pool: Pool, channels: Channels, *, name: str | None = None
+        self,
+        settings: Notifications,
+        pool: Pool,
+        channels: Channels,
+        keys: Keys,
+        *,
+        name: str | None = None,
     ) -> None:
         self._settings = settings
         self._channels = channels
+        self._keys = keys
         name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._claims = Claims(pool, worker=name, claim_s=settings.claim_s)
         self._rng = random.Random()  # noqa: S311  spreads load, guards nothing
@@ -92,15 +107,16 @@ class DeliveryWorker:
                 await self._pause(_TROUBLE_PAUSE_S)
 
     async def _session(self) -> None:
-        async with asyncio.TaskGroup() as group, self._channels.opened():
+        async with self._keys() as keys, asyncio.TaskGroup() as group, self._channels.opened():
+            contacts = SealedRows(keys, table="notifications.contacts")
             recording = group.create_task(self._record(), name="delivery-record")
             while not self._stopping.is_set():
-                await self._round(group)
+                await self._round(group, contacts)
             if self._sending:
                 await asyncio.wait(self._sending)
             recording.cancel()
 
-    async def _round(self, group: asyncio.TaskGroup) -> None:
+    async def _round(self, group: asyncio.TaskGroup, contacts: SealedRows) -> None:
         settings, senders = self._settings, self._channels.senders()
         free = max(0, settings.concurrency - len(self._sending))
         within_s = settings.claim_s * _SENDING_SHARE
@@ -113,7 +129,7 @@ class DeliveryWorker:
         self._trouble = None
         for delivery in claimed:
             task = group.create_task(
-                self._deliver(senders[delivery.channel], delivery, within_s),
+                self._deliver(senders[delivery.channel], contacts, delivery, within_s),
                 name=f"deliver-{delivery.id}",
             )
             self._sending.add(task)
@@ -123,20 +139,24 @@ class DeliveryWorker:
         elif not claimed:
             await self._pause(settings.poll_s)
 
-    async def _deliver(self, sender: Sender, delivery: Delivery, within_s: float) -> None:
-        finished = await self._attempt(sender, delivery, within_s)
+    async def _deliver(
+        self, sender: Sender, contacts: SealedRows, delivery: Delivery, within_s: float
+    ) -> None:
+        finished = await self._attempt(sender, contacts, delivery, within_s)
         metrics.notifications_sent.labels(delivery.channel, finished.outcome).inc()
         recorded = asyncio.get_running_loop().create_future()
         self._finished.put_nowait((finished, recorded))
         await recorded
 
-    async def _attempt(self, sender: Sender, delivery: Delivery, within_s: float) -> Finished:
+    async def _attempt(
+        self, sender: Sender, contacts: SealedRows, delivery: Delivery, within_s: float
+    ) -> Finished:
         try:
             async with asyncio.timeout(within_s):
-                await sender.send(delivery)
+                await sender.send(await _addressed(contacts, delivery))
         except Refused as exc:
             return Finished(delivery, "failed", exc.detail)
-        except Retryable as exc:
+        except (Retryable, Misconfigured) as exc:  # a key that is missing may be brought back
             return self._later(delivery, exc.detail)
         except TimeoutError:
             return self._later(delivery, "took longer than its claim allows")
@@ -181,3 +201,13 @@ class DeliveryWorker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+
+
+async def _addressed(contacts: SealedRows, delivery: Delivery) -> Delivery:
+    """Raises Misconfigured when no key opens the contact."""
+    if delivery.contact is None:
+        return delivery
+    found = await contacts.open(delivery.user_id, delivery.contact)
+    return msgspec.structs.replace(
+        delivery, email=found["email"], display_name=found["display_name"]
+    )

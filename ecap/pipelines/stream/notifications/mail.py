@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from email.headerregistry import Address
 from email.message import Message
@@ -41,9 +42,11 @@ class Mailer:
         try:
             await self._send(message, settings)
         except aiosmtplib.SMTPException as exc:
+            said = _without(_text(exc), delivery.email or "")
+            # Not `from`: the error is kept, and what servers say quotes the address.
             if _forever(exc):
-                raise Refused(f"smtp: {_text(exc)}") from exc
-            raise Unavailable(f"smtp: {_text(exc)}") from exc
+                raise Refused(f"smtp: {said}") from None
+            raise Unavailable(f"smtp: {said}") from None
         except (OSError, TimeoutError) as exc:
             raise Unavailable(f"smtp: {type(exc).__name__}") from exc
 
@@ -144,3 +147,9 @@ def _text(exc: aiosmtplib.SMTPException) -> str:
     if isinstance(exc, aiosmtplib.SMTPRecipientsRefused):
         return "; ".join(f"{one.code} {one.message}" for one in exc.recipients)[:300]
     return f"{type(exc).__name__} {exc}"[:300]
+
+
+def _without(text: str, address: str) -> str:
+    if not address:
+        return text
+    return re.sub(re.escape(address), "ADDRESS", text, flags=re.IGNORECASE)

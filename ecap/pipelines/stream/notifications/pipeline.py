@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NoReturn
+from uuid import UUID
 
 import msgspec
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection, Pool, load_queries
 from ecap.config.following import Follow
+from ecap.config.keyring_live import open_keyring
 from ecap.config.settings import Settings, Webhook
-from ecap.domain.admission import admit_changed, admit_placed, admit_text
+from ecap.domain.admission import admit_changed, admit_placed
 from ecap.domain.events import (
     Channel,
     Decision,
@@ -30,6 +33,7 @@ from ecap.domain.events import (
 )
 from ecap.domain.ids import delivery_id
 from ecap.domain.money import to_decimal
+from ecap.domain.personal import token_of
 from ecap.pipelines.stream.notifications.channels import Channels, channels
 from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
 from ecap.pipelines.stream.notifications.wording import Kind, subject
@@ -56,7 +60,8 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Contact(msgspec.Struct, frozen=True):
-    user: UserRegistered
+    user_id: UUID
+    sealed: bytes
     at: datetime
 
 
@@ -96,18 +101,16 @@ class NotificationsPipeline:
             admit_changed(payload)
             return Notice(record.event, payload, _BECAME[type(payload)])
         if isinstance(payload, UserRegistered):
-            admit_text(payload.email, payload.display_name)
-            return Contact(payload, record.event.occurred_at)
+            return Contact(payload.user_id, token_of(payload), record.event.occurred_at)
         return None
 
     async def write(self, conn: Connection, results: Sequence[Result]) -> None:
-        contacts = {r.user.user_id: r for r in results if isinstance(r, Contact)}
+        contacts = {r.user_id: r for r in results if isinstance(r, Contact)}
         if contacts:
             await conn.execute(
                 _queries["save_contacts"],
                 list(contacts),
-                [contact.user.email for contact in contacts.values()],
-                [contact.user.display_name for contact in contacts.values()],
+                [contact.sealed for contact in contacts.values()],
                 [contact.at for contact in contacts.values()],
             )
         rows = [
@@ -160,4 +163,5 @@ def build(settings: Settings) -> NotificationsPipeline:
 def workers(settings: Settings, pool: Pool) -> list[DeliveryWorker]:
     """What has to run beside the pipeline. Raises Misconfigured."""
     senders = Channels(settings.smtp, settings.webhook)
-    return [DeliveryWorker(settings.notifications, pool, senders)]
+    keys = partial(open_keyring, settings)
+    return [DeliveryWorker(settings.notifications, pool, senders, keys)]

@@ -1,9 +1,8 @@
 -- name: save_contacts
-INSERT INTO notifications.contacts AS c (user_id, email, display_name, updated_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
+INSERT INTO notifications.contacts AS c (user_id, sealed, updated_at)
+SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::timestamptz[])
 ON CONFLICT (user_id) DO UPDATE
-SET email = excluded.email, display_name = excluded.display_name,
-    updated_at = excluded.updated_at
+SET sealed = excluded.sealed, updated_at = excluded.updated_at
 
 -- name: insert_deliveries
 INSERT INTO notifications.deliveries
@@ -30,7 +29,7 @@ WITH due AS (
     SELECT id, attempts, $3 FROM claimed
 )
 SELECT d.id, d.event_id, d.user_id, d.order_id, d.kind, d.channel, d.subject, d.payload,
-       d.attempts, d.occurred_at, c.email, c.display_name
+       d.attempts, d.occurred_at, c.sealed AS contact
 FROM claimed d LEFT JOIN notifications.contacts c USING (user_id)
 
 -- name: finish

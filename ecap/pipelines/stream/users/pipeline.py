@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NoReturn
+from uuid import UUID
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection, load_queries
 from ecap.config.settings import Settings
-from ecap.domain.admission import admit_text
 from ecap.domain.events import UserRegistered
+from ecap.domain.personal import token_of
 
 _queries = load_queries(__package__)
+
+Created = tuple[UUID, bytes, datetime]
+"""User, what the keyring keeps of them, and when they registered."""
 
 
 class UsersPipeline:
@@ -30,23 +34,15 @@ class UsersPipeline:
     def load(self, topic: str, partition: int, snapshot: bytes) -> None:
         return None
 
-    def apply(self, state: None, record: Record) -> tuple[UserRegistered, datetime] | None:
+    def apply(self, state: None, record: Record) -> Created | None:
         user = record.event.payload
         if not isinstance(user, UserRegistered):
             return None
-        admit_text(user.email, user.display_name)
-        return user, record.event.occurred_at
+        return user.user_id, token_of(user), record.event.occurred_at
 
-    async def write(
-        self, conn: Connection, results: Sequence[tuple[UserRegistered, datetime]]
-    ) -> None:
-        await conn.execute(
-            _queries["create_profiles"],
-            [user.user_id for user, _ in results],
-            [user.email for user, _ in results],
-            [user.display_name for user, _ in results],
-            [at for _, at in results],
-        )
+    async def write(self, conn: Connection, results: Sequence[Created]) -> None:
+        columns = [list(column) for column in zip(*results, strict=True)]
+        await conn.execute(_queries["create_profiles"], *columns)
 
     def answer(self, state: None, question: object, *, now: datetime) -> NoReturn:
         raise TypeError("users answers from PostgreSQL")

@@ -1,0 +1,1 @@
+ALTER TABLE notifications.contacts ADD COLUMN sealed bytea;  -- e-mail and display name

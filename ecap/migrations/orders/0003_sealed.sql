@@ -1,0 +1,1 @@
+ALTER TABLE orders.orders ADD COLUMN sealed bytea;      -- where it is sent, under the keyring
