@@ -6,10 +6,16 @@ A `Feed` is their hub: it hears what they follow, and tells them what to run.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+from cryptography.fernet import Fernet
 
 from ecap.actors import hosting
 from ecap.actors.asking import ShardClient
@@ -19,6 +25,8 @@ from ecap.actors.leasing import LeasedLimiter
 from ecap.clients.postgres import Pool
 from ecap.config import keys
 from ecap.config.joining import taking_part
+from ecap.config.keyring import Key, Keyring
+from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.config.member import Member
 from ecap.config.protocol import Order, Report, Snapshot, leaves_of
 from ecap.config.settings import Settings
@@ -27,14 +35,23 @@ from ecap.mesh import MeshClients
 from ecap.serve.asgi import Edge
 from ecap.serve.replica import build
 
-KEY = "c2VjcmV0IGtleSBvZiAzMiBieXRlcyBmb3IgdGVzdHM="
+
+def _keyring() -> Path:
+    folder = tempfile.mkdtemp(prefix="ecap-keyring-")
+    atexit.register(shutil.rmtree, folder)
+    path = Path(folder) / "keyring"
+    FileKeyring(path, Plain()).save(Keyring([Key(Fernet.generate_key().decode())]), revision=None)
+    return path
+
+
 BARE = Settings.model_validate(
     {
         "postgres": {"host": "127.0.0.1", "port": 1, "password": "p"},
         "kafka": {"bootstrap_servers": "127.0.0.1:1"},
         "smtp": {"host": "127.0.0.1"},
         "mesh": {"service_key": "k" * 32},
-        "auth": {"keyring": [KEY], "argon2_memory_kib": 8192, "argon2_iterations": 1},
+        "keyring": {"source": "file", "file": _keyring()},
+        "auth": {"argon2_memory_kib": 8192, "argon2_iterations": 1},
         "telemetry": {"otlp_endpoint": None},
     }
 )
