@@ -23,6 +23,7 @@ from ecap.config.control import Hub as HubSettings
 from ecap.config.desk import Desk
 from ecap.config.following import LEVEL, Follow, follow
 from ecap.config.hub import Hub
+from ecap.config.keyring import Keyring
 from ecap.config.loading import load
 from ecap.config.member import Member
 from ecap.config.origins import Origins, open_origins
@@ -42,6 +43,7 @@ class _Opened:
     origins: Origins
     settings: Settings
     pool: Pool
+    ring: Keyring
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
     keyring_trouble: str | None = None
 
@@ -75,6 +77,7 @@ class ConfigHub:
         if opened is not None:
             with suppress(Unavailable):
                 found["version"] = opened.hub.accepted().version
+                found["members"] = len(opened.hub.standing())
             found["sources"] = {
                 source.health.name: source.health.last_error or source.health.refused or "ok"
                 for source in opened.origins.sources
@@ -153,7 +156,7 @@ class ConfigHub:
                 clock=time.monotonic,
                 wall=time.time,
             )
-            opened = _Opened(hub, Desk(hub, history), origins, settings, pool)
+            opened = _Opened(hub, Desk(hub, history), origins, settings, pool, origins.keyring)
             try:
                 yield opened
             finally:
@@ -165,7 +168,8 @@ class ConfigHub:
         while True:
             await asyncio.sleep(opened.hub.accepted().settings.hub.file_poll_s)
             try:
-                opened.hub.use(await opened.origins.reread_keyring())
+                opened.ring = await opened.origins.reread_keyring()
+                opened.hub.use(opened.ring)
             except EcapError as exc:
                 if exc.detail != opened.keyring_trouble:
                     _log.error("the keyring cannot be read", extra={"why": exc.detail})
@@ -190,8 +194,15 @@ async def _takes_part(opened: _Opened) -> None:
 
 
 async def _sources(opened: _Opened) -> dict[str, Any]:
+    age_s = opened.ring.age_s(now=time.time())
     return {
         "sources": [source.health.shown() for source in opened.origins.sources],
+        "keyring": {
+            "primary": opened.ring.primary.id,
+            "keys": [key.id for key in opened.ring.keys],
+            "age_s": age_s,
+            "too_old": age_s is not None and age_s > opened.origins.settings.keyring.max_age_s,
+        },
         "keyring_error": opened.keyring_trouble,
     }
 

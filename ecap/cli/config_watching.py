@@ -147,6 +147,7 @@ def _status(url: str | None) -> dict[str, Any]:
         "version": members["version"],
         "ledger": members["members"],
         "sources": sources["sources"],
+        "keyring": sources["keyring"],
         "keyring_error": sources.get("keyring_error"),
     }
 
@@ -167,11 +168,20 @@ def _show(found: Mapping[str, Any]) -> None:
             source.get("last_error") or source.get("refused") or "",
         )
     output.show(made)
+    if found.get("keyring"):
+        _keyring(found["keyring"])
     if found.get("ledger"):
         _ledger(found["ledger"])
     elif found.get("members"):
         runs = ", ".join(f"{name}: {version}" for name, version in sorted(found["members"].items()))
         print(f"members at the last settlement: {runs}")
+
+
+def _keyring(ring: Mapping[str, Any]) -> None:
+    age_s = ring.get("age_s")
+    age = "age unknown" if age_s is None else f"{age_s / 86400:.1f} days old"
+    old = "; too old, `ecap secrets rotate-keys` makes another" if ring["too_old"] else ""
+    print(f"encrypts: key {ring['primary']}, {age}, {len(ring['keys'])} in the ring{old}")
 
 
 def _ledger(members: Any) -> None:

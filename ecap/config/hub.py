@@ -13,34 +13,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
-from ecap import logs
 from ecap.config import canary as canaries
-from ecap.config import deciding, overrides, proposals, standing
+from ecap.config import overrides, standing
 from ecap.config.accepted import Accepted, Packed, Sealer
 from ecap.config.canary import Canary
+from ecap.config.candidates import Candidates
 from ecap.config.deciding import Secrets
-from ecap.config.history import DECISIONS, Entry, History
+from ecap.config.history import History
 from ecap.config.journal import Journal
 from ecap.config.layers import Layer, Source
 from ecap.config.ledger import Ledger
-from ecap.config.overrides import Edit, Overrides
+from ecap.config.overrides import Edit
 from ecap.config.proposals import HUB, Outcome, Proposal
 from ecap.config.protocol import Order, Report
-from ecap.config.references import Reference
+from ecap.config.recovery import Recovery
 from ecap.config.rounds import Rounds
 from ecap.errors import (
     EcapError,
     Fatal,
-    Invalid,
     Misconfigured,
     NotFound,
     PreconditionFailed,
     Unavailable,
 )
 
-_log = logs.get("ecap.config")
+# Before the hub's own change is tried again, as the end of an override that a member refused.
+_AGAIN_S = 10.0
 
 
 class Hub:
@@ -64,16 +62,22 @@ class Hub:
     ) -> None:
         self.ledger = Ledger(clock=clock)
         self._journal = Journal(history, sealer=sealer, wall=wall)
-        self._secrets = secrets
-        self._environ = environ
-        self._given = given
-        self._boot_id = boot_id
+        self._candidates = Candidates(secrets=secrets, environ=environ)
+        self._recovery = Recovery(
+            self._journal,
+            self._candidates,
+            self.ledger,
+            given=given,
+            boot_id=boot_id,
+            clock=clock,
+        )
         self._clock = clock
         self._wall = wall
         self._rounds: Rounds | None = None
         self._started = asyncio.Event()
         self._waiting: asyncio.Queue[Proposal] = asyncio.Queue()
         self._interrupted: Proposal | None = None
+        self._idle_until = 0.0
 
     # What members and operators call
 
@@ -123,14 +127,13 @@ class Hub:
         Raises what refuses it.
         """
         proposal = Proposal(HUB, "a trial", edit=edit)
-        return await self._wanted(self.accepted(), self._journal.version + 1, proposal)
+        return await self._candidates.wanted(
+            self.accepted(), self._journal.version + 1, proposal, now=self._wall()
+        )
 
     async def leaves(self, version: int) -> Mapping[str, Any]:
         """Of a version that ran, secrets included. Raises NotFound."""
-        packed = await self._journal.state(version)
-        if packed is None:
-            raise NotFound(f"no version {version} ever ran")
-        return packed.leaves
+        return (await self._packed(version)).leaves
 
     async def started(self) -> None:
         """Until it has found its place in the history."""
@@ -169,8 +172,9 @@ class Hub:
         Misconfigured when the history was altered or cannot be opened."""
         proposal: Proposal | None = None
         try:
-            await self._recover()
+            self._rounds = await self._recovery.begin()
             self._started.set()
+            self._interrupted = await self._recovery.finish(self._rounds)
             while True:
                 proposal = await self._next()
                 await self._serve(proposal)
@@ -187,6 +191,8 @@ class Hub:
             proposal.succeed(await self._decide(proposal))
         except EcapError as exc:
             proposal.fail(exc)
+            if proposal.done is None:
+                self._idle_until = self._clock() + _AGAIN_S
             if isinstance(exc, Fatal) and not isinstance(exc, Misconfigured):
                 raise
 
@@ -196,7 +202,8 @@ class Hub:
             return proposal
         while True:
             due = overrides.next_expiry(self.accepted().overrides)
-            left = None if due is None else max(0.0, due - self._wall())
+            idle_s = self._idle_until - self._clock()
+            left = None if due is None else max(0.0, due - self._wall(), idle_s)
             try:
                 async with asyncio.timeout(left):
                     return await self._waiting.get()
@@ -216,8 +223,9 @@ class Hub:
         skipped: tuple[str, ...] = ()
         try:
             if proposal.back_to is not None:
-                proposal.edit, skipped = await self._way_back(before, proposal.back_to)
-            found = await self._wanted(before, version, proposal)
+                then = await self._packed(proposal.back_to)
+                proposal.edit, skipped = await self._candidates.way_back(before, then)
+            found = await self._candidates.wanted(before, version, proposal, now=self._wall())
             names: frozenset[str] = frozenset()
             if proposal.canary is not None:
                 live = rounds.rollout.live()
@@ -236,109 +244,8 @@ class Hub:
         outcome = await rounds.bring(found, proposal, names)
         return replace(outcome, skipped=skipped)
 
-    async def _wanted(self, before: Accepted, version: int, proposal: Proposal) -> Accepted:
-        present = before.overrides
-        if proposal.edit is not None:
-            present = overrides.edited(
-                present,
-                proposal.edit,
-                author=proposal.author,
-                reason=proposal.reason,
-                now=self._wall(),
-            )
-        given = {**before.given, **proposal.given}
-        known = {} if proposal.brings_secrets() else before.read
-        return await self._candidate(before, version, given, present, known)
-
-    async def _candidate(
-        self,
-        before: Accepted | None,
-        version: int,
-        given: Mapping[Source, Layer],
-        present: Overrides,
-        known: Mapping[Reference, str],
-    ) -> Accepted:
-        return await deciding.candidate(
-            before,
-            version=version,
-            given=given,
-            present=present,
-            secrets=self._secrets,
-            environ=self._environ,
-            known=known,
-        )
-
-    async def _way_back(self, before: Accepted, version: int) -> tuple[Edit, tuple[str, ...]]:
-        then = await self._journal.state(version)
-        if then is None:
-            raise NotFound(f"no version {version} ever ran")
-        target = overrides.known(then.overrides)
-        trial = await self._candidate(None, version, before.given, target, before.read)
-        return deciding.way_back(before, then, trial.leaves)
-
-    # After a start
-
-    async def _recover(self) -> None:
-        entries = await self._journal.open()
-        decided = [entry for entry in entries if entry.kind in DECISIONS]
-        boots = [entry for entry in decided if entry.kind == "booted"]
-        if not boots or boots[-1].body["boot_id"] != self._boot_id:
-            await self._boot(decided)
-        else:
-            await self._resume(entries, decided)
-
-    async def _boot(self, decided: list[Entry]) -> None:
-        """A new start of the cluster: what the sources say now, and the overrides kept."""
-        then: Packed | None = None
-        if decided:
-            then = await self._journal.state(decided[-1].version)
-        kept: Overrides = overrides.known(then.overrides) if then else {}
-        version = self._journal.version + 1
-        dropped: tuple[str, ...] = ()
-        try:
-            found = await self._candidate(None, version, self._given, kept, {})
-        except (Misconfigured, Invalid):
-            if not kept:
-                raise
-            # Set under an older release or another file: no reason not to start.
-            found = await self._candidate(None, version, self._given, {}, {})
-            dropped = tuple(sorted(kept))
-            _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
-        body = {"boot_id": self._boot_id, "dropped": list(dropped)}
-        proposal = Proposal(HUB, "the cluster started")
-        await self._journal.write("booted", version, proposal, body, accepted=found)
-        self._rounds = self._begin(found)
-
-    async def _resume(self, entries: list[Entry], decided: list[Entry]) -> None:
-        """The hub died and the cluster did not."""
-        last = decided[-1]
-        found = await self._restored(last.version)
-        before = await self._restored(decided[-2].version) if len(decided) > 1 else None
-        rounds = self._rounds = self._begin(found)
-        self.ledger.expect(proposals.members(entries))
-        self._started.set()
-        if last.kind != "booted" and entries[-1] is last:
-            # Nothing is written between a decision and its settlement.
-            await rounds.commit(before if last.kind == "applied" else None)
-        proposed = proposals.unfinished(entries)
-        if proposed is None:
-            return
-        if entries[-1].kind == "canary":
-            why = "the hub was lost during the canary"
-            await rounds.undo(found, proposed.version, why, again=True)
-        self._interrupted = proposals.again(proposed)
-
-    async def _restored(self, version: int) -> Accepted:
+    async def _packed(self, version: int) -> Packed:
         packed = await self._journal.state(version)
         if packed is None:
-            raise Misconfigured(f"the configuration history has no state of version {version}")
-        try:
-            return deciding.restored(packed, self._environ)
-        except ValidationError as exc:
-            raise Misconfigured(
-                f"configuration version {version} does not fit this release"
-                f" ({exc.error_count()} settings); restart the cluster"
-            ) from None
-
-    def _begin(self, found: Accepted) -> Rounds:
-        return Rounds(found, journal=self._journal, ledger=self.ledger, clock=self._clock)
+            raise NotFound(f"no version {version} ever ran")
+        return packed

@@ -51,7 +51,9 @@ async def open_origins(
     plain = assembly.draft(loading.layers(environ), environ)
     settings = plain.unread()
     ring = loading.Reader(plain, environ).keyring()
-    _tell_age(ring, settings, now=wall())
+    age_s = _tell_age(ring, now=wall())
+    if age_s is not None and age_s > settings.keyring.max_age_s:
+        _log.warning("the encryption key is old", extra={"key": ring.primary.id, "age_s": age_s})
     given: dict[Source, Layer] = {
         **loading.files(environ),
         "environment": environment.read(environ),
@@ -66,6 +68,7 @@ async def open_origins(
     async def reread() -> Keyring:
         nonlocal current
         current = await asyncio.to_thread(loading.Reader(plain, environ).keyring)
+        _tell_age(current, now=wall())
         return current
 
     readers: dict[str, Reader] = {"enc": secrets.from_keyring(lambda: current)}
@@ -108,10 +111,8 @@ def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], fl
     )
 
 
-def _tell_age(ring: Keyring, settings: Settings, *, now: float) -> None:
+def _tell_age(ring: Keyring, *, now: float) -> float | None:
     age_s = ring.age_s(now=now)
-    if age_s is None:
-        return
-    metrics.config_key_age_seconds.set(age_s)
-    if age_s > settings.keyring.max_age_s:
-        _log.warning("the encryption key is old", extra={"key": ring.primary.id, "age_s": age_s})
+    if age_s is not None:
+        metrics.config_key_age_seconds.set(age_s)
+    return age_s

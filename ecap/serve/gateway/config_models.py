@@ -156,6 +156,14 @@ class SourceState(Model):
     refused: str | None = Field(None, description="why what it says now does not count")
 
 
+class KeyringState(Model):
+    primary: str = Field(description="the key that encrypts, by a name that says nothing of it")
+    keys: tuple[str, ...]
+    age_s: float | None = Field(None, description="of the key that encrypts")
+    too_old: bool
+
+
 class Sources(Model):
     sources: tuple[SourceState, ...]
+    keyring: KeyringState
     keyring_error: str | None = None

@@ -247,3 +247,22 @@ async def test_what_nobody_asks_is_refused(environ: dict[str, str], empty: Pool)
     async with started(environ) as hub:
         with pytest.raises(NotFound):
             await hub.handle("make_tea", None, {})
+
+
+async def test_the_keyring_and_the_members_are_shown(
+    environ: dict[str, str], ring: FileKeyring, empty: Pool
+) -> None:
+    async with started({**environ, "ECAP__KEYRING__MAX_AGE_S": "60"}) as hub:
+        await well(hub)
+        await until(lambda: hub.health().get("members") == 1)  # itself
+        shown = (await hub.handle("sources", None, {}))["keyring"]
+        found = ring.load().ring
+        assert (shown["primary"], shown["too_old"]) == (found.primary.id, False)
+        old = Keyring([new_key(now=time.time() - 61)])
+        ring.save(old, revision=ring.load().revision)
+
+        async def too_old() -> bool:
+            return bool((await hub.handle("sources", None, {}))["keyring"]["too_old"])
+
+        await until(too_old)
+        assert found.primary.material not in str(await hub.handle("sources", None, {}))

@@ -99,6 +99,31 @@ async def test_an_override_ends_when_it_expires(cluster: Cluster) -> None:
 
 
 @on_cluster
+async def test_an_override_that_cannot_end_is_not_tried_all_the_time(cluster: Cluster) -> None:
+    assert cluster.hub is not None
+    refuses = True
+
+    async def check(new: int) -> None:
+        if refuses and new == 80:
+            raise ValueError("not now")
+
+    cluster.members["a"].subscribe("fraud.deny_score", int, _nothing, check=check)
+    later = Edit({"fraud.deny_score": 90}, expires_at=clock() + 1)
+    await cluster.hub.edit(later, author="ann", reason="for a moment")
+    await asyncio.sleep(25)
+    kinds = [entry.kind for entry in await cluster.entries()]
+    assert 2 <= kinds.count("refused") <= 3
+    refuses = False
+    await asyncio.sleep(15)
+    await cluster.agree()
+    assert cluster.members["a"].settings.fraud.deny_score == 80
+
+
+async def _nothing(old: int, new: int) -> None:
+    pass
+
+
+@on_cluster
 @pytest.mark.parametrize(
     ("key", "value", "error", "message"),
     [
