@@ -15,7 +15,14 @@ from typing import Any
 
 import hvac
 import requests
-from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, VaultError
+from hvac.exceptions import (
+    Forbidden,
+    InvalidPath,
+    InvalidRequest,
+    Unauthorized,
+    VaultDown,
+    VaultError,
+)
 
 from ecap.config.control import Vault
 from ecap.config.layers import Given, Layer
@@ -316,4 +323,16 @@ def _translated(what: str) -> Iterator[None]:
     except (Forbidden, Unauthorized) as exc:
         raise Unauthenticated(f"Vault refuses to {what}") from exc
     except (VaultError, requests.RequestException) as exc:
-        raise Unavailable(f"Vault: cannot {what}") from exc
+        raise Unavailable(f"Vault{_why(exc)}: cannot {what}") from exc
+
+
+def _why(exc: Exception) -> str:
+    if isinstance(exc, InvalidRequest):
+        return " refuses"
+    if isinstance(exc, VaultDown):
+        return " is sealed, or has no leader"
+    if isinstance(exc, requests.exceptions.SSLError):
+        return " shows a certificate that is not trusted (vault.ca_cert)"
+    if isinstance(exc, requests.Timeout):
+        return " does not answer in time"
+    return " cannot be reached" if isinstance(exc, requests.ConnectionError) else ""

@@ -25,10 +25,20 @@ def free_port() -> int:
 
 
 class Bao:
-    def __init__(self, port: int, token: str, folder: Path) -> None:
-        self.address = f"http://127.0.0.1:{port}"
+    """`pid` is its process, `ca` the authority of its certificate when it has one."""
+
+    def __init__(self, port: int, token: str, folder: Path, *, tls: bool = False) -> None:
+        self.address = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self.folder = folder
-        self.root: Any = hvac.Client(url=self.address, token=token, timeout=10)
+        self.ca = folder / "vault-ca.pem" if tls else None
+        self.pid = 0
+        self.token = token
+        verify = str(self.ca) if self.ca else True
+        self.root: Any = hvac.Client(url=self.address, token=token, timeout=10, verify=verify)
+
+    @property
+    def unseal_key(self) -> str:
+        return (self.folder / "bao.log").read_text().partition("Unseal Key: ")[2].split()[0]
 
     def secret_file(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -45,6 +55,7 @@ class Bao:
         secret_id = self.root.auth.approle.generate_secret_id("app")["data"]["secret_id"]
         fields = {
             "address": self.address,
+            "ca_cert": self.ca,
             "role_id": role,
             "secret_id_file": self.secret_file("secret_id", secret_id),
             "poll_s": 0.02,
@@ -56,7 +67,7 @@ class Bao:
 
 
 @asynccontextmanager
-async def open_bao(folder: Path) -> AsyncIterator[Bao]:
+async def open_bao(folder: Path, *, tls: bool = False) -> AsyncIterator[Bao]:
     port = free_port()
     token = secrets.token_hex(8)
     with (folder / "bao.log").open("w") as log:
@@ -66,11 +77,13 @@ async def open_bao(folder: Path) -> AsyncIterator[Bao]:
             "-dev",
             "-dev-no-store-token",
             f"-dev-listen-address=127.0.0.1:{port}",
+            *(("-dev-tls", f"-dev-tls-cert-dir={folder}") if tls else ()),
             env={"BAO_DEV_ROOT_TOKEN_ID": token, "HOME": str(folder)},
             stdout=log,
             stderr=asyncio.subprocess.STDOUT,
         )
-    bao = Bao(port, token, folder)
+    bao = Bao(port, token, folder, tls=tls)
+    bao.pid = process.pid
     try:
         await _ready(bao)
         await asyncio.to_thread(_prepare, bao)
@@ -85,7 +98,7 @@ async def _ready(bao: Bao) -> None:
         while True:
             try:
                 await asyncio.to_thread(bao.root.secrets.kv.v2.read_configuration)
-            except (VaultError, requests.RequestException):
+            except (VaultError, requests.RequestException, OSError):  # no certificate yet
                 await asyncio.sleep(0.02)
             else:
                 return
