@@ -44,6 +44,6 @@ def test_ecap_accepts_what_the_chart_sets(environment: str) -> None:
     assert settings.auth.keyring
     assert settings.mesh.service_key is not None
     if environment != "dev":
-        assert settings.kafka.sasl_mechanism == "SCRAM-SHA-512"
-        assert settings.kafka.sasl_username
-        assert settings.kafka.sasl_password
+        assert settings.kafka.sasl_mechanism == "OAUTHBEARER"
+        assert settings.kafka.security_protocol == "SASL_SSL"
+        assert settings.kafka.aws_region == "us-east-1"

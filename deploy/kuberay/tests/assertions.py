@@ -194,15 +194,52 @@ def accounts(rendered: Rendered) -> Iterator[str]:
         account = pod.spec.get("serviceAccountName")
         if account not in made:
             yield f"{pod.where}: the service account {account} is not made here"
-        needs_token = (
-            pod.role == "head" or rendered.values["secrets"].get("source") == "vault-agent"
-        )
+        by_agent = rendered.values["secrets"].get("source") == "vault-agent"
+        watches = rendered.values["configSource"]["enabled"] and pod.role == "worker"
+        needs_token = pod.role == "head" or by_agent or watches
         if pod.spec.get("automountServiceAccountToken") != needs_token:
             yield f"{pod.where}: its token is mounted though nothing in it asks, or the reverse"
     for role in [*rendered.kind("Role"), *rendered.kind("ClusterRole")]:
         for rule in role["rules"]:
-            if "*" in rule["verbs"] or "*" in rule["resources"] or "secrets" in rule["resources"]:
+            if "*" in rule["verbs"] or "*" in rule["resources"]:
                 yield f"{role['kind']}/{role['metadata']['name']}: {rule['resources']}"
+            elif "secrets" in rule["resources"] and role["metadata"]["name"] != "ecap-config":
+                yield f"{role['kind']}/{role['metadata']['name']}: reads Secrets"
+
+
+def config_source(rendered: Rendered) -> Iterator[str]:
+    """What ecap/config/kubernetes.py asks for, where it asks, and no Secret of ECAP's own."""
+    (_, env), *_ = _settings(rendered)
+    namespace = env.get("ECAP__KUBERNETES__NAMESPACE")
+    roles = {doc["metadata"]["name"]: doc for doc in rendered.kind("Role")}
+    bindings = {doc["metadata"]["name"]: doc for doc in rendered.kind("RoleBinding")}
+    role, binding = roles.get("ecap-config"), bindings.get("ecap-config")
+    if env.get("ECAP__KUBERNETES__ENABLED") != "true":
+        if role or binding:
+            yield "there is a right to read Secrets that nobody uses"
+        return
+    if not (role and binding):
+        yield "settings come from the API, and nobody may read them"
+        return
+    granted = {
+        (r, verb) for rule in role["rules"] for r in rule["resources"] for verb in rule["verbs"]
+    }
+    wanted = {(r, verb) for r in ("configmaps", "secrets") for verb in ("get", "list", "watch")}
+    if granted != wanted:
+        yield f"more or less than is read: {sorted(granted ^ wanted)}"
+    if {role["metadata"]["namespace"], binding["metadata"]["namespace"]} != {namespace}:
+        yield f"the role is not of {namespace}, where the settings are"
+    if namespace == rendered.one("RayService")["metadata"]["namespace"]:
+        yield "ECAP's own Secrets are in the same namespace"
+    if binding["roleRef"]["name"] != "ecap-config":
+        yield f"binds {binding['roleRef']['name']}"
+    subjects = {(one["name"], one["namespace"]) for one in binding["subjects"]}
+    hubs = {pod.spec["serviceAccountName"] for pod in pods.of(rendered) if pod.role == "worker"}
+    if subjects != {(name, "ecap") for name in hubs}:
+        yield f"bound to {sorted(subjects)}, while the hub runs as {sorted(hubs)}"
+    policies = {doc["metadata"]["name"] for doc in rendered.kind("NetworkPolicy")}
+    if "ecap-config" not in policies:
+        yield "no way out to the API server"
 
 
 def disruption(rendered: Rendered) -> Iterator[str]:
@@ -311,6 +348,8 @@ def _addresses(rendered: Rendered, policies: dict[str, Any]) -> Iterator[str]:
     wanted["kafka"] = {int(server.rsplit(":", 1)[1]) for server in servers}
     if rendered.values.get("vault", {}).get("address"):
         wanted["vault"] = {urlsplit(rendered.values["vault"]["address"]).port or 443}
+    if env.get("ECAP__KAFKA__SASL_MECHANISM") == "OAUTHBEARER":
+        wanted["identity"] = {80}
     if rendered.values["platform"]["cache"]:
         wanted["cache"] = {urlsplit(rendered.values["platform"]["cache"]["url"]).port or 6379}
     for name, numbers in wanted.items():
@@ -340,6 +379,6 @@ CHECKS: dict[str, Check] = {
     one.__name__.replace("_", "-"): one
     for one in (
         ray_schema, core_schema, ray_rules, fault_tolerance, pod_security, images, probes, drain,
-        serving_path, scheduling, accounts, disruption, serve_config, secrets, network, ingress,
+        serving_path, scheduling, accounts, config_source, disruption, serve_config, secrets, network, ingress,
     )
 }  # fmt: skip

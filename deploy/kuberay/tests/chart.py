@@ -33,7 +33,8 @@ def generated(environment: str) -> Doc:
     dev = environment == "dev"
     kafka = {"bootstrap": "kafka.ecap.svc:9092", "security": "PLAINTEXT"}
     if not dev:
-        kafka = {"bootstrap": "b-1.example:9096,b-2.example:9096", "security": "SCRAM"}
+        kafka = {"bootstrap": "b-1.example:9098,b-2.example:9098", "security": "IAM"}
+        kafka["region"] = "us-east-1"
     workers = {"nodeSelector": {"ecap.io/nodes": "workers"}, "tolerations": []}
     return {
         "environment": environment,
@@ -44,7 +45,7 @@ def generated(environment: str) -> Doc:
             "kafka": kafka,
             "cache": None if dev else {"url": "rediss://cache.example:6379", "token_secret": "x"},
             "buckets": {},
-            "ports": {"serve": 8000, "postgresql": 5432, "valkey": 6379},
+            "ports": {"serve": 8000, "postgresql": 5432, "valkey": 6379, "kafka_iam": 9098},
             "clusterName": "ecap",
         },
         "scheduling": {

@@ -30,6 +30,8 @@ from upgrade import cluster_hash
 
 ON_RENDERED = {**assertions.CHECKS, **alerts.CHECKS}
 _JOB = {"rfm": {"schedule": "0 3 * * *", "entrypoint": "python -m job", "workers": 2}}
+_SOURCE = {"enabled": True, "namespace": "ecap-config"}
+_TO_VAULT = {"to": [{"namespaceSelector": {}}], "port": 8200, "from": ["ray", "jobs", "migrate"]}
 _RUN = {"name": "rfm", "entrypoint": "python -m job"}
 # What checkov finds and why it stays.
 _CHECKOV_SKIPS = {
@@ -64,6 +66,12 @@ def rendered() -> Iterator[str]:
             f"{environment} with a Gateway": {"ingress": {
                 "kind": "gateway", "host": "a.example", "tlsSecret": "cert"}},
             f"{environment} with secrets of Kubernetes": {"secrets": {"source": "kubernetes"}},
+            f"{environment} with settings of Kubernetes": {"configSource": _SOURCE},
+            f"{environment} with secrets read by ECAP": {
+                "secrets": {"source": "vault"}, "vault": {"address": "http://v.vault.svc:8200"},
+                "network": {"egress": {"vault": _TO_VAULT}}},
+            f"{environment} with Kafka by password": {
+                "platform": {"kafka": {"security": "SCRAM"}}},
         }  # fmt: skip
         for name, extra in variants.items():
             found = Rendered.of(environment, **extra)
@@ -100,7 +108,7 @@ def refused() -> Iterator[str]:
 
 
 def planted() -> Iterator[str]:
-    whole = Rendered.of("production", jobs=_JOB)
+    whole = Rendered.of("production", jobs=_JOB, configSource=_SOURCE)
     for name, (check, plant) in faults.DOCS.items():
         broken = whole.copy()
         plant(broken)

@@ -29,6 +29,11 @@ def _policy(r: Rendered, name: str) -> dict[str, Any]:
     return found
 
 
+def _rules(r: Rendered, role: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = r.one("Role", f"ecap-{role}")["rules"]
+    return found
+
+
 def _rule(r: Rendered, index: int) -> dict[str, Any]:
     rules: list[dict[str, Any]] = r.one("PrometheusRule")["spec"]["groups"][0]["rules"]
     return rules[index]
@@ -100,6 +105,22 @@ DOCS: dict[str, tuple[str, Plant]] = {
         "network", lambda r: _policy(r, "workers")["ingress"][0]["ports"][0].update(port=8001)),
     "no way to the database": (
         "network", lambda r: _policy(r, "to-database")["egress"][0]["ports"][0].update(port=5433)),
+    "no way to the broker of IAM": (
+        "network", lambda r: _policy(r, "to-kafka")["egress"][0]["ports"][0].update(port=9096)),
+    "no way to the credentials of IAM": (
+        "network", lambda r: _policy(r, "to-identity")["egress"][0]["ports"][0].update(port=443)),
+    "a source of settings that may write": (
+        "config-source", lambda r: _rules(r, "config")[0]["verbs"].append("update")),
+    "a source of settings that cannot watch": (
+        "config-source", lambda r: _rules(r, "config")[0]["verbs"].remove("watch")),
+    "settings bound to the head": (
+        "config-source",
+        lambda r: r.one("RoleBinding", "ecap-config")["subjects"][0].update(name="ecap-head")),
+    "settings of another namespace": (
+        "config-source",
+        lambda r: r.one("Role", "ecap-config")["metadata"].update(namespace="ecap")),
+    "settings that no token gets": (
+        "accounts", lambda r: _worker(r).update(automountServiceAccountToken=False)),
     "the metadata service within reach": (
         "network", lambda r: _policy(r, "to-https")["egress"][0]["to"][0]["ipBlock"].pop("except")),
     "no TLS": ("ingress", lambda r: r.one("Ingress")["spec"].pop("tls")),
@@ -133,7 +154,9 @@ VALUES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "production", "minReplicas", {"services": {"orders": {"minReplicas": 50}}}),
     "a budget that lets nobody go": ("production", "drained", {"disruption": {"minAvailable": 3}}),
     "a drain longer than its grace": ("production", "grace", {"drain": {"deadlineSeconds": 100}}),
-    "Kafka by IAM": ("production", "SCRAM", {"platform": {"kafka": {"security": "IAM"}}}),
+    "IAM without a region": ("production", "region", {"platform": {"kafka": {"region": None}}}),
+    "settings beside ECAP's own Secrets": (
+        "dev", "configSource", {"configSource": {"enabled": True, "namespace": "ecap"}}),
     "no address of the database": (
         "production", "database", {"platform": {"database": {"address": ""}}}),
 }  # fmt: skip

@@ -12,6 +12,7 @@ variable "platform" {
   description = "What the platform root published in SSM: addresses and names, no secrets."
   type = object({
     environment           = string
+    region                = string
     cluster_name          = string
     cluster_endpoint      = string
     certificate_authority = string
