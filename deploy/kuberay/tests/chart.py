@@ -28,6 +28,8 @@ _SYSTEM = {
 _SPOT = {"key": "ecap.io/spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
 SPOT_SCHEDULING: Doc = {"nodeSelector": {"ecap.io/nodes": "spot"}, "tolerations": [_SPOT]}
 
+JOB: Doc = {"rfm": {"schedule": "0 3 * * *", "entrypoint": "python -m job", "workers": 2}}
+
 
 def generated(environment: str) -> Doc:
     dev = environment == "dev"
