@@ -1,7 +1,6 @@
 """Everything that can be known of deploy/ without a cluster.
 
-    pip install -r deploy/kuberay/tests/requirements.txt
-    python deploy/kuberay/tests/check.py [--only NAME]
+    .venv-infra/tools/bin/python deploy/kuberay/tests/check.py [--only NAME]    (`make infra` makes it)
 
 Exit code 1 when a check finds something, or a planted fault goes unnoticed.
 """

@@ -13,7 +13,7 @@ from assertions import Environment, usage
 from environments import TOKEN, VARIABLES, planned, priced
 from findings import Finding
 from plans import Plan
-from pricing.price import price, price_file, total
+from pricing.price import band, price, price_file, total
 from pricing.tariff import Tariff
 from terraform import Terraform, TerraformFailed, available
 from trees import ENVIRONMENTS, TERRAFORM, modules
@@ -67,9 +67,9 @@ def environments(
             rewrite_price(name, environment.platform)
         found += assertions.of_environment(environment)
         found += priced(name, environment.platform.body)
-        prices.append(
-            f"{name} {total(price(environment.platform.body, name, Tariff.load())):.0f} USD"
-        )
+        usd = total(price(environment.platform.body, name, Tariff.load()))
+        low, high = band(environment.platform.body, name)
+        prices.append(f"{name} {usd:.2f} USD ({low:.0f} to {high:.0f} by the price of spot)")
     return found, ", ".join(prices)
 
 
