@@ -51,7 +51,7 @@ test: $(STAMP)  ## every check and test (ARGS="-k words" narrows the tests)
 	$(call step,ruff format,$(PY) -m ruff format --check .)
 	$(call step,mypy,$(PY) -m mypy)
 	$(call step,lint-imports,$(VENV)/bin/lint-imports)
-	@$(MAKE) infra
+	@$(if $(ARGS),echo "infra: not with ARGS",$(MAKE) infra)
 	$(call step,pytest,$(PY) -m pytest --durations=15 $(ARGS))
 
 infra: $(STAMP)  ## every check of infra/ and deploy/, with planted faults; part of `make test`

@@ -118,7 +118,8 @@ class Rendered:
 
     @property
     def serve(self) -> Doc:
-        config: Doc = yaml.safe_load(self.one("RayService")["spec"]["serveConfigV2"])
+        text = self.one("RayService")["spec"]["serveConfigV2"]
+        config: Doc = yaml.load(text, Loader=_LOADER)  # noqa: S506  a SafeLoader
         return config
 
 

@@ -1,8 +1,8 @@
 """Everything that can be known of deploy/ without a cluster.
 
-    .venv-infra/tools/bin/python deploy/kuberay/tests/check.py [--only NAME]    (`make infra` makes it)
+    .venv-infra/tools/bin/python deploy/kuberay/tests/check.py [--only NAME]
 
-Exit code 1 when a check finds something, or a planted fault goes unnoticed.
+`make infra` makes that environment, and runs this. Exit code 1 when a check finds something, or a planted fault goes unnoticed.
 """
 
 from __future__ import annotations

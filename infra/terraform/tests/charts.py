@@ -1,5 +1,6 @@
 """The charts that the cluster roots install from this project, rendered with a plan's values."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 from assertions import Environment, flows, vault
 from findings import Finding
 from plans import Plan
+from trees import CHARTS
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -43,6 +45,14 @@ def documents(plan: Plan, folder: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def operator(plan: Plan) -> Iterator[tuple[str, str]]:
+    """The chart's checks know the definitions and the rules of one version of KubeRay."""
+    known = re.findall(r"KubeRay v([0-9.]+) ", (CHARTS / "tests" / "shrink.py").read_text())
+    for name, (release, _) in plan.releases().items():
+        if name == "kuberay-operator" and [release.values["version"]] != known:
+            yield name, f"is {release.values['version']}, but deploy/kuberay/tests know {known}"
+
+
 def faults(found: dict[str, list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
     spaces = {d["metadata"]["name"]: d["metadata"]["labels"] for d in found.get("Namespace", [])}
     level = "pod-security.kubernetes.io/enforce"
@@ -65,7 +75,7 @@ def check(environment: Environment, folder: Path) -> list[Finding]:
     """`folder` is the cluster root, from where the charts' paths start."""
     found = documents(environment.cluster, folder)
     checks = {
-        "charts": faults(found),
+        "charts": [*faults(found), *operator(environment.cluster)],
         "ports-agree": flows.ports(environment.platform, found),
         "identities-agree": flows.identities(environment.platform, found),
         "vault-agrees": vault.check(environment.vault, found),

@@ -117,6 +117,7 @@ BOTH_SIDES = [
     Fault("a policy that keeps the load balancer out", POLICIES, "ports: [{port: 8000, protocol: TCP}]", "ports: [{port: 8002, protocol: TCP}]", "ports-agree", "not 8000 of the load balancer", "charts"),
     Fault("a policy with another port than the broker", DEPLOY + "kafka-dev/templates/kafka.yaml", "ports: [{port: 9092, protocol: TCP}]", "ports: [{port: 9093, protocol: TCP}]", "ports-agree", r"lets in \[9093\], but listens on 9092", "charts", "dev"),
     Fault("a group with another port than the containers", "modules/security-groups/main.tf", "serve         = 8000", "serve         = 8443", "ports-agree", r"listen on \[8000\], but load-balancer-to-serve is 8443"),
+    Fault("an operator that the checks do not know", "modules/cluster/variables.tf", 'optional(string, "1.7.0")', 'optional(string, "1.6.2")', "charts", r"kuberay-operator: is 1\.6\.2", "cluster"),
     Fault("a role for nobody", "modules/platform/compute.tf", 'service_account = "ecap-ray"', 'service_account = "ecap-works"', "identities-agree", "ecap-works: has a role of AWS, and the chart makes no such"),
     Fault("pods without the role", PODS, 'ternary "ray" "head" $serving', 'ternary "jobs" "head" $serving', "identities-agree", "ecap-jobs: logs in to MSK by IAM and has no role", "charts"),
     Fault("Vault with another mount", "environments/staging/vault/variables.tf", 'default     = "kubernetes"', 'default     = "clusters"', "vault-agrees", "logs in at kubernetes, and Vault has", "vault"),

@@ -51,13 +51,10 @@ class Bench:
         except TerraformFailed as refused:
             return [Finding("plan", fault.environment, refused.output)]
         changed = replace(whole, **{fault.stage: plan})
-        if fault.stage == "vault":
-            return charts.check(changed, folder / "cluster")
         found = assertions.of_environment(changed)
         if fault.stage == "platform":
             found += usage.check(plan) + priced(fault.environment, plan.body, tree=tree)
-            found += charts.check(changed, folder / "cluster") if HELM else []
-        return found
+        return found + (charts.check(changed, folder / "cluster") if HELM else [])
 
     def module_test(self, name: str) -> list[Finding]:
         folder = self.terraform.tree / "modules" / name
