@@ -2,7 +2,8 @@
 
     .venv-infra/tools/bin/python deploy/kuberay/tests/check.py [--only NAME]
 
-`make infra` makes that environment, and runs this. Exit code 1 when a check finds something, or a planted fault goes unnoticed.
+`make infra` makes that environment, and runs this. Exit code 1 when a check finds something, or
+a planted fault goes unnoticed.
 """
 
 from __future__ import annotations
