@@ -78,7 +78,7 @@ IAM = [
 ]  # fmt: skip
 
 NODE_KINDS = [
-    Fault("an operator that tolerates nothing", "modules/cluster/operator.tf", "tolerations    = local.system_tolerations", "tolerations    = []", "taints-tolerated", "kuberay-operator: does not tolerate CriticalAddonsOnly", "cluster"),
+    Fault("an operator that tolerates nothing", "modules/cluster/operator.tf", "tolerations  = local.system_tolerations", "tolerations  = []", "taints-tolerated", "kuberay-operator: does not tolerate CriticalAddonsOnly", "cluster"),
     Fault("a spot taint renamed on one side", "modules/cluster/scheduling.tf", "for taint in local.spot_taints : merge(taint, {", 'for taint in local.spot_taints : merge(taint, { key = "spot",', "taints-tolerated", r"scheduling\.spot: does not tolerate ecap\.io/spot", "cluster"),
     Fault("the Ray head on spot", "modules/cluster/ecap.tf", "head    = { nodeSelector = local.system_selector", "head    = { nodeSelector = local.spot_selector", "taints-tolerated", r"scheduling\.head: runs on pool spot, which is spot", "cluster"),
     Fault("few spot pools", "modules/cluster/karpenter.tf", '["m6g", "m7g", "m8g", "r6g", "r7g", "r8g"]', '["m7g", "m8g"]', "taints-tolerated", "has 4 instance types", "cluster"),
@@ -117,7 +117,7 @@ BOTH_SIDES = [
     Fault("a policy that keeps the load balancer out", POLICIES, "ports: [{port: 8000, protocol: TCP}]", "ports: [{port: 8002, protocol: TCP}]", "ports-agree", "not 8000 of the load balancer", "charts"),
     Fault("a policy with another port than the broker", DEPLOY + "kafka-dev/templates/kafka.yaml", "ports: [{port: 9092, protocol: TCP}]", "ports: [{port: 9093, protocol: TCP}]", "ports-agree", r"lets in \[9093\], but listens on 9092", "charts", "dev"),
     Fault("a group with another port than the containers", "modules/security-groups/main.tf", "serve         = 8000", "serve         = 8443", "ports-agree", r"listen on \[8000\], but load-balancer-to-serve is 8443"),
-    Fault("an operator that the checks do not know", "modules/cluster/variables.tf", 'optional(string, "1.7.0")', 'optional(string, "1.6.2")', "charts", r"kuberay-operator: is 1\.6\.2", "cluster"),
+    Fault("an operator that the checks do not know", DEPLOY + "others/charts.yaml", "version: 1.7.0", "version: 1.6.2", "charts", r"kuberay-operator: is 1\.6\.2", "cluster"),
     Fault("a role for nobody", "modules/platform/compute.tf", 'service_account = "ecap-ray"', 'service_account = "ecap-works"', "identities-agree", "ecap-works: has a role of AWS, and the chart makes no such"),
     Fault("pods without the role", PODS, 'ternary "ray" "head" $serving', 'ternary "jobs" "head" $serving', "identities-agree", "ecap-jobs: logs in to MSK by IAM and has no role", "charts"),
     Fault("Vault with another mount", "environments/staging/vault/variables.tf", 'default     = "kubernetes"', 'default     = "clusters"', "vault-agrees", "logs in at kubernetes, and Vault has", "vault"),
