@@ -2,13 +2,15 @@
 # Only relative paths: the folder may have spaces in its name.
 
 .DEFAULT_GOAL := help
-.PHONY: help env up down test bench demo lock clean
+.PHONY: help env up down test infra bench demo lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# Tools of the checks of infra/ and deploy/, apart: some want packages older than ours.
+INFRA := .venv-infra
 # Ctrl-C belongs to `ecap up`, and a failed step names itself.
 MAKEFLAGS += --no-print-directory
 
@@ -49,7 +51,22 @@ test: $(STAMP)  ## every check and test (ARGS="-k words" narrows the tests)
 	$(call step,ruff format,$(PY) -m ruff format --check .)
 	$(call step,mypy,$(PY) -m mypy)
 	$(call step,lint-imports,$(VENV)/bin/lint-imports)
+	@$(if $(ARGS),echo "infra: not with ARGS",$(MAKE) infra)
 	$(call step,pytest,$(PY) -m pytest --durations=15 $(ARGS))
+
+infra: $(STAMP)  ## every check of infra/ and deploy/, with planted faults; part of `make test`
+	@$(MAKE) $(INFRA)/.installed || echo "SKIP: the tools of these checks cannot be installed here"
+	$(call step,infra,$(PY) infra/checks/run.py $(INFRA))
+
+$(INFRA)/.installed: infra/checks/tools.lock infra/checks/checkov.lock infra/checks/promtool.sh
+	@echo "Installing tools into $(INFRA) (once) ..."
+	@mkdir -p $(INFRA)/bin
+	@for name in tools checkov; do \
+		$(PY) -m uv venv --quiet --clear --python $(PY) $(INFRA)/$$name && \
+		$(PY) -m uv pip install --quiet --python $(INFRA)/$$name/bin/python --require-hashes \
+			-r infra/checks/$$name.lock || exit 1; done
+	@infra/checks/promtool.sh $(INFRA)/bin || echo "promtool cannot be had: alerts are not evaluated"
+	@touch $@
 
 bench: $(STAMP)  ## measure, each figure beside its baseline
 	@$(PY) -m bench $(ARGS)
@@ -60,8 +77,10 @@ demo: $(STAMP)  ## real shoppers for a minute (ARGS="--rate 50 --seed 7")
 lock: $(STAMP)  ## pin again after a change in pyproject.toml
 	@$(PY) -m uv pip compile --quiet pyproject.toml --all-extras --group dev --generate-hashes \
 		--universal --python-version 3.11 --no-header -o requirements.lock
+	@for name in tools checkov; do $(PY) -m uv pip compile --quiet infra/checks/$$name.in \
+		--generate-hashes --universal --python-version 3.11 --no-header -o infra/checks/$$name.lock; done
 
 clean:  ## remove the environment and caches; the data in .ecap stays
-	@rm -rf $(VENV) build bench-results *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf $(VENV) $(INFRA) build bench-results *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	@find ecap tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiokafka.client
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.metadata import MetadataRequest
 
 from ecap import logs, metrics
+from ecap.clients.msk import IamTokens
 from ecap.config.settings import Kafka
 from ecap.domain.events import DLQ_PARTITIONS, DLQ_SUFFIX, TOPICS
-from ecap.errors import Misconfigured, Unavailable
+from ecap.errors import EcapError, Misconfigured, Unavailable
 
 __all__ = [
     "AIOKafkaConsumer",
@@ -62,7 +66,22 @@ def translated() -> Iterator[None]:
         raise Unavailable(f"kafka: {exc.strerror or type(exc).__name__}") from exc
 
 
-def _security(settings: Kafka) -> dict[str, Any]:
+class _Bearer(AbstractTokenProvider):  # type: ignore[misc]
+    """aiokafka asks it for a token at each connection."""
+
+    def __init__(self, tokens: IamTokens) -> None:
+        self._tokens = tokens
+
+    async def token(self) -> str:
+        try:
+            return await self._tokens.current()
+        except EcapError as exc:
+            # Anything that is no KafkaError would end aiokafka's own tasks, and with them the
+            # client; this one it tries again.
+            raise KafkaConnectionError(exc.detail) from exc
+
+
+async def _security(settings: Kafka) -> dict[str, Any]:
     if settings.bootstrap_servers is None:
         raise Misconfigured("kafka.bootstrap_servers is not set")
     options: dict[str, Any] = {
@@ -70,6 +89,8 @@ def _security(settings: Kafka) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
         "ssl_context": _tls(settings),
     }
+    if settings.sasl_mechanism == "OAUTHBEARER":
+        return options | await _by_iam(settings)
     if settings.security_protocol.startswith("SASL"):
         if not (settings.sasl_mechanism and settings.sasl_username and settings.sasl_password):
             raise Misconfigured(
@@ -84,6 +105,20 @@ def _security(settings: Kafka) -> dict[str, Any]:
     return options
 
 
+async def _by_iam(settings: Kafka) -> dict[str, Any]:
+    if settings.security_protocol != "SASL_SSL":
+        raise Misconfigured(
+            "kafka.security_protocol has to be SASL_SSL for OAUTHBEARER: who reads a token can use"
+            " it for 15 minutes"
+        )
+    if settings.aws_region is None:
+        raise Misconfigured("kafka.aws_region is needed for OAUTHBEARER: the region of the brokers")
+    tokens = IamTokens(settings.aws_region, environ=os.environ, wall=time.time)
+    # Once here: aiokafka would hide why there is none behind "unable to bootstrap".
+    await tokens.current()
+    return {"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_token_provider": _Bearer(tokens)}
+
+
 def _tls(settings: Kafka) -> ssl.SSLContext | None:
     if "SSL" not in settings.security_protocol:
         return None
@@ -95,7 +130,7 @@ def _tls(settings: Kafka) -> ssl.SSLContext | None:
 @asynccontextmanager
 async def open_producer(settings: Kafka) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
-        **_security(settings),
+        **await _security(settings),
         acks="all",
         enable_idempotence=settings.idempotent_producer,
         compression_type=None if settings.compression == "none" else settings.compression,
@@ -118,7 +153,7 @@ async def open_consumer(
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without group or assignment; the caller assigns and seeks."""
     consumer = AIOKafkaConsumer(
-        **_security(settings),
+        **await _security(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=int(fetch_wait_s * 1000),
@@ -156,7 +191,7 @@ async def create_topics(settings: Kafka) -> Mapping[str, int]:
     Raises Misconfigured when a topic exists with another partition count: keys
     would move between partitions.
     """
-    admin = AIOKafkaAdminClient(**_security(settings), request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**await _security(settings), request_timeout_ms=10_000)
     with translated():
         await admin.start()
     try:

@@ -111,11 +111,16 @@ class Kafka(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
         "PLAINTEXT", description="TLS and log-in of the brokers"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="how to log in"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = (
+        Field(None, description="how to log in; OAUTHBEARER: to MSK, with the pod's AWS role")
     )
     sasl_username: str | None = Field(None, description="user to log in as")
     sasl_password: SecretStr | None = Field(None, description="its password")
+    aws_region: str | None = Field(
+        None,
+        pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
+        description="OAUTHBEARER: the region of the brokers",
+    )
     ssl_cafile: Path | None = Field(None, description="CA that signed the brokers' certificates")
     idempotent_producer: bool = Field(True, description="off for brokers without producer ids")
     compression: Literal["none", "gzip", "lz4"] = Field(

@@ -28,12 +28,15 @@ _SYSTEM = {
 _SPOT = {"key": "ecap.io/spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
 SPOT_SCHEDULING: Doc = {"nodeSelector": {"ecap.io/nodes": "spot"}, "tolerations": [_SPOT]}
 
+JOB: Doc = {"rfm": {"schedule": "0 3 * * *", "entrypoint": "python -m job", "workers": 2}}
+
 
 def generated(environment: str) -> Doc:
     dev = environment == "dev"
     kafka = {"bootstrap": "kafka.ecap.svc:9092", "security": "PLAINTEXT"}
     if not dev:
-        kafka = {"bootstrap": "b-1.example:9096,b-2.example:9096", "security": "SCRAM"}
+        kafka = {"bootstrap": "b-1.example:9098,b-2.example:9098", "security": "IAM"}
+        kafka["region"] = "us-east-1"
     workers = {"nodeSelector": {"ecap.io/nodes": "workers"}, "tolerations": []}
     return {
         "environment": environment,
@@ -44,7 +47,7 @@ def generated(environment: str) -> Doc:
             "kafka": kafka,
             "cache": None if dev else {"url": "rediss://cache.example:6379", "token_secret": "x"},
             "buckets": {},
-            "ports": {"serve": 8000, "postgresql": 5432, "valkey": 6379},
+            "ports": {"serve": 8000, "postgresql": 5432, "valkey": 6379, "kafka_iam": 9098},
             "clusterName": "ecap",
         },
         "scheduling": {
@@ -115,7 +118,8 @@ class Rendered:
 
     @property
     def serve(self) -> Doc:
-        config: Doc = yaml.safe_load(self.one("RayService")["spec"]["serveConfigV2"])
+        text = self.one("RayService")["spec"]["serveConfigV2"]
+        config: Doc = yaml.load(text, Loader=_LOADER)  # noqa: S506  a SafeLoader
         return config
 
 

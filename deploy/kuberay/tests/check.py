@@ -1,9 +1,9 @@
 """Everything that can be known of deploy/ without a cluster.
 
-    pip install -r deploy/kuberay/tests/requirements.txt
-    python deploy/kuberay/tests/check.py [--only NAME]
+    .venv-infra/tools/bin/python deploy/kuberay/tests/check.py [--only NAME]
 
-Exit code 1 when a check finds something, or a planted fault goes unnoticed.
+`make infra` makes that environment, and runs this. Exit code 1 when a check finds something, or
+a planted fault goes unnoticed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,32 +18,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import access
 import alerts
 import assertions
+import evaluated
 import faults
 import helm_python
-import pods
+import outside
 import yaml
-from chart import CHART, ENVIRONMENTS, ROOT, SPOT_SCHEDULING, Rendered, merged, render, values
+from chart import CHART, ENVIRONMENTS, JOB, SPOT_SCHEDULING, Rendered, merged, render, values
 from upgrade import cluster_hash
 
-ON_RENDERED = {**assertions.CHECKS, **alerts.CHECKS}
-_JOB = {"rfm": {"schedule": "0 3 * * *", "entrypoint": "python -m job", "workers": 2}}
+ON_RENDERED = {**assertions.CHECKS, **access.CHECKS, **alerts.CHECKS}
+_SOURCE = {"enabled": True, "namespace": "ecap-config"}
+_TO_VAULT = {"to": [{"namespaceSelector": {}}], "port": 8200, "from": ["ray", "jobs", "migrate"]}
 _RUN = {"name": "rfm", "entrypoint": "python -m job"}
-# What checkov finds and why it stays.
-_CHECKOV_SKIPS = {
-    "CKV_K8S_11": "no CPU limit: throttled replicas miss deadlines; num-cpus bounds them",
-    "CKV_K8S_43": "dev runs by tag; staging and production are held to digests by `images`",
-    "CKV_K8S_15": "images are by digest, so pulling always changes nothing",
-    "CKV_K8S_38": "the head's autoscaler and Vault's agent log in with the token",
-    "CKV_K8S_35": "no secret is in the environment",
-    "CKV_K8S_8": "the autoscaler is KubeRay's container, with no place for probes",
-    "CKV_K8S_9": "as above",
-}
-
-
-class Skipped(Exception):
-    """A tool is missing; says which."""
 
 
 def lint() -> Iterator[str]:
@@ -60,10 +48,16 @@ def rendered() -> Iterator[str]:
     for environment in ENVIRONMENTS:
         variants: dict[str, dict[str, Any]] = {
             environment: {},
-            f"{environment} with jobs": {"jobs": _JOB, "run": _RUN},
+            f"{environment} with jobs": {"jobs": JOB, "run": _RUN},
             f"{environment} with a Gateway": {"ingress": {
                 "kind": "gateway", "host": "a.example", "tlsSecret": "cert"}},
             f"{environment} with secrets of Kubernetes": {"secrets": {"source": "kubernetes"}},
+            f"{environment} with settings of Kubernetes": {"configSource": _SOURCE},
+            f"{environment} with secrets read by ECAP": {
+                "secrets": {"source": "vault"}, "vault": {"address": "http://v.vault.svc:8200"},
+                "network": {"egress": {"vault": _TO_VAULT}}},
+            f"{environment} with Kafka by password": {
+                "platform": {"kafka": {"security": "SCRAM"}}},
         }  # fmt: skip
         for name, extra in variants.items():
             found = Rendered.of(environment, **extra)
@@ -100,12 +94,28 @@ def refused() -> Iterator[str]:
 
 
 def planted() -> Iterator[str]:
-    whole = Rendered.of("production", jobs=_JOB)
+    whole = Rendered.of("production", jobs=JOB, configSource=_SOURCE)
     for name, (check, plant) in faults.DOCS.items():
         broken = whole.copy()
         plant(broken)
         if not set(ON_RENDERED[check](broken)) - set(ON_RENDERED[check](whole)):
             yield f"{name}: unnoticed by {check}"
+
+
+def alerts_fire() -> Iterator[str]:
+    """Over sample series; and the check bites."""
+    if not shutil.which("promtool"):
+        raise outside.Skipped("promtool")
+    whole = Rendered.of("production")
+    for finding in evaluated.evaluated(whole):
+        yield f"not as alert_series.yaml says: {finding}"
+    broken = whole.copy()
+    for alert, plant in faults.ALERTS.values():
+        plant(faults.rule(broken, alert))
+    found = " ".join(evaluated.evaluated(broken))
+    for name, (alert, _) in faults.ALERTS.items():
+        if alert not in found:
+            yield f"{name}: unnoticed, found only {found}"
 
 
 def upgrades() -> Iterator[str]:
@@ -149,47 +159,6 @@ def documented() -> Iterator[str]:
         yield f"in only one of values.yaml and its schema: {sorted(missing)}"
 
 
-def dockerfile() -> Iterator[str]:
-    hadolint = shutil.which(
-        "hadolint", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin"
-    )
-    if not hadolint:
-        raise Skipped("hadolint")
-    for path in sorted((ROOT / "deploy").rglob("Dockerfile")):
-        found = subprocess.run([hadolint, "-f", "json", str(path)], capture_output=True, text=True)
-        for one in json.loads(found.stdout or "[]"):
-            yield f"{path.name}:{one['line']}: {one['code']} {one['message']}"
-        text = path.read_text()
-        if not text.rsplit("USER ", 1)[-1].startswith("10001"):
-            yield f"{path.name}: does not end as an ordinary user"
-
-
-def checkov() -> Iterator[str]:
-    program = shutil.which("checkov")
-    if not program:
-        raise Skipped("checkov (pip install checkov in an environment of its own)")
-    with tempfile.TemporaryDirectory() as folder:
-        for environment in ENVIRONMENTS:
-            found = Rendered.of(environment, jobs=_JOB)
-            docs = [pod.manifest() for pod in pods.of(found)]
-            docs += [doc for doc in found.docs if not doc["apiVersion"].startswith("ray.io/")]
-            Path(folder, f"{environment}.yaml").write_text(yaml.safe_dump_all(docs))
-        done = subprocess.run(
-            [program, "-d", folder, "--framework", "kubernetes", "--quiet", "--compact",
-             "-o", "json", "--skip-download", "--skip-check", ",".join(_CHECKOV_SKIPS)],
-            capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "HOME": folder},
-        )  # fmt: skip
-    try:
-        report = json.loads(done.stdout)
-    except ValueError:
-        yield f"checkov says no JSON: {done.stderr[-300:]}"
-        return
-    if not report.get("summary", {}).get("passed"):
-        yield "checkov looked at nothing"
-    for one in report.get("results", {}).get("failed_checks", []):
-        yield f"{one['check_id']} {one['check_name']}: {one['resource']} in {one['file_path']}"
-
-
 STEPS: dict[str, Callable[[], Iterator[str]]] = {
     one.__name__: one
     for one in (
@@ -199,9 +168,10 @@ STEPS: dict[str, Callable[[], Iterator[str]]] = {
         kafka_dev,
         refused,
         planted,
+        alerts_fire,
         upgrades,
-        dockerfile,
-        checkov,
+        outside.dockerfile,
+        outside.checkov,
     )
 }
 
@@ -214,7 +184,7 @@ def run(only: str | None = None) -> int:
         begin = time.perf_counter()
         try:
             found = list(step())
-        except Skipped as exc:
+        except outside.Skipped as exc:
             print(f"SKIPPED {name}: {exc} is not installed")
             continue
         bad += len(found)
@@ -222,8 +192,9 @@ def run(only: str | None = None) -> int:
             print(f"  {name}: {finding}")
         state = "FAILED " if found else "ok     "
         print(f"{state} {name} ({time.perf_counter() - begin:.1f} s)")
+    planted = len(faults.DOCS) + len(faults.ALERTS)
     print(
-        f"{len(ON_RENDERED)} checks of what is rendered, {len(faults.DOCS)} planted faults,"
+        f"{len(ON_RENDERED)} checks of what is rendered, {planted} planted faults,"
         f" {len(faults.VALUES)} refused values, {bad} findings"
     )
     return bad > 0

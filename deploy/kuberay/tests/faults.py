@@ -29,9 +29,25 @@ def _policy(r: Rendered, name: str) -> dict[str, Any]:
     return found
 
 
-def _rule(r: Rendered, index: int) -> dict[str, Any]:
+def _rules(r: Rendered, role: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = r.one("Role", f"ecap-{role}")["rules"]
+    return found
+
+
+def rule(r: Rendered, alert: str) -> dict[str, Any]:
     rules: list[dict[str, Any]] = r.one("PrometheusRule")["spec"]["groups"][0]["rules"]
-    return rules[index]
+    (found,) = [one for one in rules if one["alert"] == alert]
+    return found
+
+
+def _says(old: str, new: str) -> Callable[[dict[str, Any]], None]:
+    """Changes the expression of a rule."""
+
+    def plant(found: dict[str, Any]) -> None:
+        assert old in found["expr"], f"{found['alert']} no longer says {old}: plant it anew"
+        found["expr"] = found["expr"].replace(old, new)
+
+    return plant
 
 
 DOCS: dict[str, tuple[str, Plant]] = {
@@ -100,20 +116,55 @@ DOCS: dict[str, tuple[str, Plant]] = {
         "network", lambda r: _policy(r, "workers")["ingress"][0]["ports"][0].update(port=8001)),
     "no way to the database": (
         "network", lambda r: _policy(r, "to-database")["egress"][0]["ports"][0].update(port=5433)),
+    "no way to the broker of IAM": (
+        "network", lambda r: _policy(r, "to-kafka")["egress"][0]["ports"][0].update(port=9096)),
+    "no way to the credentials of IAM": (
+        "network", lambda r: _policy(r, "to-identity")["egress"][0]["ports"][0].update(port=443)),
+    "a source of settings that may write": (
+        "config-source", lambda r: _rules(r, "config")[0]["verbs"].append("update")),
+    "a source of settings that cannot watch": (
+        "config-source", lambda r: _rules(r, "config")[0]["verbs"].remove("watch")),
+    "settings bound to the head": (
+        "config-source",
+        lambda r: r.one("RoleBinding", "ecap-config")["subjects"][0].update(name="ecap-head")),
+    "settings of another namespace": (
+        "config-source",
+        lambda r: r.one("Role", "ecap-config")["metadata"].update(namespace="ecap")),
+    "settings that no token gets": (
+        "accounts", lambda r: _worker(r).update(automountServiceAccountToken=False)),
     "the metadata service within reach": (
         "network", lambda r: _policy(r, "to-https")["egress"][0]["to"][0]["ipBlock"].pop("except")),
     "no TLS": ("ingress", lambda r: r.one("Ingress")["spec"].pop("tls")),
     "an alert on a metric that is not there": (
-        "alerts", lambda r: _rule(r, 3).update(expr="max(ecap_stream_lag) > 1")),
-    "an alert that does not parse": ("alerts", lambda r: _rule(r, 0).update(expr="sum(rate(")),
+        "alerts", lambda r: rule(r, "EcapStreamLag").update(expr="max(ecap_stream_lag) > 1")),
+    "an alert that does not parse": (
+        "alerts", lambda r: rule(r, "EcapErrors").update(expr="sum(rate(")),
     "an alert by a label that is not there": (
         "alerts",
-        lambda r: _rule(r, 5).update(expr="sum by (shard) (ecap_dead_letters_total) > 0")),
+        lambda r: rule(r, "EcapDeadLetters").update(
+            expr="sum by (shard) (ecap_dead_letters_total) > 0")),
     "an alert without a runbook": (
-        "alerts", lambda r: _rule(r, 0)["annotations"].update(runbook_url="https://x/Nobody.md")),
+        "alerts",
+        lambda r: rule(r, "EcapErrors")["annotations"].update(runbook_url="https://x/Nobody.md")),
     "a monitor of a port that is not there": (
         "monitored",
         lambda r: r.one("PodMonitor")["spec"]["podMetricsEndpoints"][0].update(port="web")),
+}  # fmt: skip
+
+# All planted together, one to an alert; each has to be found by what that alert does to the series.
+ALERTS: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
+    "an alert that looks the other way": ("EcapStreamLag", _says("> 10000", "< 10000")),
+    "an alert on answers that are never given": ("EcapErrors", _says("5..", "6..")),
+    "a quantile without its buckets": ("EcapSlow", _says("(service, le)", "(service)")),
+    "a lag counted twice": (
+        "EcapOutboxStuck", _says("max by (schema) (", "2 * sum by (schema) (")),
+    "an alert blind to the first event": (
+        "EcapDeadLetters", lambda found: found.update(expr=found["expr"].split(" or ")[0])),
+    "an alert that waits for ever": ("EcapBreakerOpen", lambda found: found.update({"for": "10h"})),
+    "an alert that does not wait": ("EcapDatabaseWait", lambda found: found.update({"for": "0m"})),
+    "words that name nobody": (
+        "EcapTwoOwners",
+        lambda found: found["annotations"].update(summary="{{ $labels.shard }} again")),
 }  # fmt: skip
 
 VALUES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -133,7 +184,9 @@ VALUES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "production", "minReplicas", {"services": {"orders": {"minReplicas": 50}}}),
     "a budget that lets nobody go": ("production", "drained", {"disruption": {"minAvailable": 3}}),
     "a drain longer than its grace": ("production", "grace", {"drain": {"deadlineSeconds": 100}}),
-    "Kafka by IAM": ("production", "SCRAM", {"platform": {"kafka": {"security": "IAM"}}}),
+    "IAM without a region": ("production", "region", {"platform": {"kafka": {"region": None}}}),
+    "settings beside ECAP's own Secrets": (
+        "dev", "configSource", {"configSource": {"enabled": True, "namespace": "ecap"}}),
     "no address of the database": (
         "production", "database", {"platform": {"database": {"address": ""}}}),
 }  # fmt: skip

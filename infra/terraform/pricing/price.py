@@ -20,6 +20,7 @@ from pricing.resources import Unpriced, lines
 from pricing.tariff import HERE, Line, Tariff
 
 LIMITS_USD = {"dev": 150.0}
+SPOT_BAND = (0.3, 0.5)
 
 
 def usage_lines(usage: dict[str, Any], tariff: Tariff) -> Iterator[Line]:
@@ -31,6 +32,7 @@ def usage_lines(usage: dict[str, Any], tariff: Tariff) -> Iterator[Line]:
     yield tariff.hourly("elb.application", usage["load_balancers"])
     yield tariff.hourly("elb.lcu", usage["load_balancers"])
     yield tariff.monthly("s3.standard", usage["s3_gib"])
+    yield tariff.monthly("ecr.storage", usage["registry_gib"])
     for key, quantity in (
         ("cloudwatch.logs", "log_gib"),
         ("logs.vended_to_s3", "flow_log_gib"),
@@ -47,6 +49,14 @@ def price(plan: dict[str, Any], environment: str, tariff: Tariff) -> list[tuple[
     usage = json.loads((HERE / "usage.json").read_text())[environment]
     assumed = [("usage.json", line) for line in usage_lines(usage, tariff) if line.usd]
     return [*lines(plan, tariff), *assumed]
+
+
+def band(plan: dict[str, Any], environment: str) -> tuple[float, float]:
+    """What it costs where spot is cheaper and dearer than assumed."""
+    low, high = (
+        total(price(plan, environment, Tariff.load(spot=fraction))) for fraction in SPOT_BAND
+    )
+    return low, high
 
 
 def total(bill: list[tuple[str, Line]]) -> float:

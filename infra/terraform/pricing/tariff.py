@@ -23,11 +23,16 @@ class Tariff:
     as_of: str
 
     @classmethod
-    def load(cls, *, hours: float | None = None, region: str = "us-east-1") -> "Tariff":
-        """`hours` a month that the environment exists; what is made anew each day costs less."""
+    def load(
+        cls, *, hours: float | None = None, spot: float | None = None, region: str = "us-east-1"
+    ) -> "Tariff":
+        """`hours` a month that the environment exists; what is made anew each day costs less.
+        `spot`: the part of the price on demand, instead of the one assumed."""
         document = json.loads((HERE / f"prices-{region}.json").read_text())
-        full = document["hours_per_month"]
-        return cls(document["prices"], hours or full, full, document["as_of"])
+        full, prices = document["hours_per_month"], document["prices"]
+        if spot is not None:
+            prices["ec2.spot_fraction"]["usd"] = spot
+        return cls(prices, hours or full, full, document["as_of"])
 
     def unit(self, key: str) -> float:
         if key not in self.prices:

@@ -1,13 +1,18 @@
 """The charts that the cluster roots install from this project, rendered with a plan's values."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from assertions import Environment, flows, vault
 from findings import Finding
 from plans import Plan
+from trees import CHARTS
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def local(plan: Plan, folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
@@ -17,25 +22,38 @@ def local(plan: Plan, folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]
             yield name, (folder / release.values["chart"]).resolve(), values
 
 
-def absent(plan: Plan, folder: Path) -> list[str]:
-    return [name for name, path, _ in local(plan, folder) if not (path / "Chart.yaml").exists()]
-
-
 def rendered(path: Path, name: str, values: dict[str, Any]) -> list[dict[str, Any]]:
     import helm_python  # optional: the step is skipped without it
 
     with helm_python.Chart.load(str(path)) as chart:
-        texts = chart.render(values, name=name, namespace="checks").values()
-    return [doc for text in texts for doc in yaml.safe_load_all(text) if doc]
+        files = chart.render(values, name=name, namespace="ecap")
+    return [
+        doc
+        for file, text in sorted(files.items())
+        if file.endswith(".yaml")
+        for doc in yaml.load_all(text, Loader=LOADER)
+        if doc
+    ]
 
 
-def faults(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
+def documents(plan: Plan, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Of all local charts, by kind."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name, path, values in local(plan, folder):
-        if not (path / "Chart.yaml").exists():
-            continue
         for document in rendered(path, name, values):
             found.setdefault(document["kind"], []).append(document)
+    return found
+
+
+def operator(plan: Plan) -> Iterator[tuple[str, str]]:
+    """The chart's checks know the definitions and the rules of one version of KubeRay."""
+    known = re.findall(r"KubeRay v([0-9.]+) ", (CHARTS / "tests" / "shrink.py").read_text())
+    for name, (release, _) in plan.releases().items():
+        if name == "kuberay-operator" and [release.values["version"]] != known:
+            yield name, f"is {release.values['version']}, but deploy/kuberay/tests know {known}"
+
+
+def faults(found: dict[str, list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
     spaces = {d["metadata"]["name"]: d["metadata"]["labels"] for d in found.get("Namespace", [])}
     level = "pod-security.kubernetes.io/enforce"
     if spaces.get("ecap", {}).get(level) != "restricted":
@@ -53,7 +71,17 @@ def faults(plan: Plan, folder: Path) -> Iterator[tuple[str, str]]:
             yield f"pool {pool['metadata']['name']}", "has no limit: a mistake costs without end"
 
 
-def check(plan: Plan, folder: Path) -> list[Finding]:
+def check(environment: Environment, folder: Path) -> list[Finding]:
+    """`folder` is the cluster root, from where the charts' paths start."""
+    found = documents(environment.cluster, folder)
+    checks = {
+        "charts": [*faults(found), *operator(environment.cluster)],
+        "ports-agree": flows.ports(environment.platform, found),
+        "identities-agree": flows.identities(environment.platform, found),
+        "vault-agrees": vault.check(environment.vault, found),
+    }
     return [
-        Finding("charts", f"{plan.name}: {where}", what) for where, what in faults(plan, folder)
+        Finding(name, f"{environment.name}: {where}", what)
+        for name, check in checks.items()
+        for where, what in check
     ]

@@ -6,7 +6,8 @@
 tables of README.md and the environments' price.json. A missing tool is skipped aloud; the exit is
 1 on findings.
 
-Needs terraform 1.11 or later and requirements.txt, in an environment of its own.
+Needs terraform 1.11 or later and infra/checks/tools.lock: `make infra` makes that environment, and
+runs this.
 """
 
 import argparse

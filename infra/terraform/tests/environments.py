@@ -24,7 +24,11 @@ def planned(terraform: Terraform, name: str) -> Environment:
     platform = terraform.plan(folder / "platform", VARIABLES)
     terraform.apply(folder / "platform")
     cluster = terraform.plan(folder / "cluster", VARIABLES)
-    return Environment(name, Plan(f"{name} platform", platform), Plan(f"{name} cluster", cluster))
+    vault = None
+    if (folder / "vault").is_dir():
+        vault = Plan(f"{name} vault", terraform.plan(folder / "vault", VARIABLES))
+    plans = (Plan(f"{name} platform", platform), Plan(f"{name} cluster", cluster), vault)
+    return Environment(name, *plans)
 
 
 def priced(name: str, plan: dict[str, Any], *, tree: Any = TERRAFORM) -> list[Finding]:

@@ -11,7 +11,7 @@ class Fault:
     after: str
     caught_by: str
     saying: str
-    # static: no Terraform · platform, cluster: a plan · order: the graph · charts: rendered ·
+    # static: no Terraform · platform, cluster, vault: a plan · order: the graph · charts: rendered ·
     # module: its tests
     stage: str = "platform"
     environment: str = "staging"
@@ -78,7 +78,7 @@ IAM = [
 ]  # fmt: skip
 
 NODE_KINDS = [
-    Fault("an operator that tolerates nothing", "modules/cluster/operator.tf", "tolerations    = local.system_tolerations", "tolerations    = []", "taints-tolerated", "kuberay-operator: does not tolerate CriticalAddonsOnly", "cluster"),
+    Fault("an operator that tolerates nothing", "modules/cluster/operator.tf", "tolerations  = local.system_tolerations", "tolerations  = []", "taints-tolerated", "kuberay-operator: does not tolerate CriticalAddonsOnly", "cluster"),
     Fault("a spot taint renamed on one side", "modules/cluster/scheduling.tf", "for taint in local.spot_taints : merge(taint, {", 'for taint in local.spot_taints : merge(taint, { key = "spot",', "taints-tolerated", r"scheduling\.spot: does not tolerate ecap\.io/spot", "cluster"),
     Fault("the Ray head on spot", "modules/cluster/ecap.tf", "head    = { nodeSelector = local.system_selector", "head    = { nodeSelector = local.spot_selector", "taints-tolerated", r"scheduling\.head: runs on pool spot, which is spot", "cluster"),
     Fault("few spot pools", "modules/cluster/karpenter.tf", '["m6g", "m7g", "m8g", "r6g", "r7g", "r8g"]', '["m7g", "m8g"]', "taints-tolerated", "has 4 instance types", "cluster"),
@@ -104,9 +104,32 @@ CHARTS = [
     Fault("a pool without a limit", "modules/cluster/charts/karpenter-nodes/templates/nodepools.yaml", "cpu: {{ $pool.cpuLimit }}", "{}", "charts", "pool spot: has no limit", "charts"),
 ]  # fmt: skip
 
+DEPLOY = "../../deploy/kuberay/"
+POLICIES = DEPLOY + "ecap/templates/networkpolicies.yaml"
+PODS = DEPLOY + "ecap/templates/_pods.tpl"
+VAULT = "environments/staging/vault/main.tf"
+
+BOTH_SIDES = [
+    Fault("a policy with another port than the database", POLICIES, '"database" "postgresql"', '"database" "valkey"', "ports-agree", r"ecap-to-database: lets out to \[6379\], but nodes-to-postgresql is 5432", "charts"),
+    Fault("a policy for brokers of SCRAM", POLICIES, '"IAM" "kafka_iam"', '"IAM" "postgresql"', "ports-agree", r"ecap-to-kafka: lets out to \[5432\], but nodes-to-kafka is 9098", "charts"),
+    Fault("containers on another port", PODS, "{name: serve, containerPort: 8000}", "{name: serve, containerPort: 8080}", "ports-agree", r"listen on \[8080\], but load-balancer-to-serve is 8000", "charts"),
+    Fault("an Ingress to another port", DEPLOY + "ecap/templates/ingress.yaml", "port: {number: 8000}", "port: {number: 8001}", "ports-agree", "goes to 8001", "charts"),
+    Fault("a policy that keeps the load balancer out", POLICIES, "ports: [{port: 8000, protocol: TCP}]", "ports: [{port: 8002, protocol: TCP}]", "ports-agree", "not 8000 of the load balancer", "charts"),
+    Fault("a policy with another port than the broker", DEPLOY + "kafka-dev/templates/kafka.yaml", "ports: [{port: 9092, protocol: TCP}]", "ports: [{port: 9093, protocol: TCP}]", "ports-agree", r"lets in \[9093\], but listens on 9092", "charts", "dev"),
+    Fault("a group with another port than the containers", "modules/security-groups/main.tf", "serve         = 8000", "serve         = 8443", "ports-agree", r"listen on \[8000\], but load-balancer-to-serve is 8443"),
+    Fault("an operator that the checks do not know", DEPLOY + "others/charts.yaml", "version: 1.7.0", "version: 1.6.2", "charts", r"kuberay-operator: is 1\.6\.2", "cluster"),
+    Fault("a role for nobody", "modules/platform/compute.tf", 'service_account = "ecap-ray"', 'service_account = "ecap-works"', "identities-agree", "ecap-works: has a role of AWS, and the chart makes no such"),
+    Fault("pods without the role", PODS, 'ternary "ray" "head" $serving', 'ternary "jobs" "head" $serving', "identities-agree", "ecap-jobs: logs in to MSK by IAM and has no role", "charts"),
+    Fault("Vault with another mount", "environments/staging/vault/variables.tf", 'default     = "kubernetes"', 'default     = "clusters"', "vault-agrees", "logs in at kubernetes, and Vault has", "vault"),
+    Fault("Vault with another account", VAULT, '"ecap-migrate"]', '"ecap-head"]', "vault-agrees", "ecap-migrate: is not bound", "vault"),
+    Fault("secrets that Vault keeps", VAULT, '"${var.kv_mount}/data/ecap/*"     = ["read"]', '"${var.kv_mount}/data/ecap/*"     = ["list"]', "vault-agrees", "may not read secret/data/ecap/postgres", "vault"),
+]  # fmt: skip
+
 REFUSALS = [
     Fault("spot with too few types", "modules/eks/variables_nodes.tf", "length(distinct(g.instance_types)) >= 10", "length(distinct(g.instance_types)) >= 1", "module-tests", "refuses_few_spot_types", "module"),
     Fault("overlapping networks", "modules/vpc/variables.tf", "!= cidrhost(", '!= "" || "" == cidrhost(', "module-tests", "refuses_overlap", "module"),
+    Fault("production by tag", "modules/cluster/variables.tf", 'can(regex("^sha256:[0-9a-f]{64}$", var.image.digest))', "true", "module-tests", "refuses_a_tag_in_production", "module"),
+    Fault("a cache that needs no token", "modules/platform/variables_data.tf", "var.cache == null || var.cache_auth_token != null", 'var.cache == null || try(var.cache_auth_token, "") != "" || true', "module-tests", "refuses_a_cache_without_token", "module"),
     Fault("a version without a family", "modules/rds/variables.tf", "^1[78]", "^1[0-9]", "module-tests", "refuses_unknown_version", "module"),
 ]  # fmt: skip
 
@@ -120,5 +143,6 @@ FAULTS = [
     *PRICE,
     *ORDER,
     *CHARTS,
+    *BOTH_SIDES,
     *REFUSALS,
 ]

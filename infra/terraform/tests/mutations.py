@@ -7,7 +7,7 @@ to be found by a finding of its own, that says where it is.
 import importlib.util
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import assertions
@@ -23,6 +23,7 @@ from plans import Plan
 from terraform import Terraform, TerraformFailed
 
 NEEDED = ("dev", "staging")
+HELM = importlib.util.find_spec("helm_python") is not None
 
 
 @dataclass
@@ -42,21 +43,18 @@ class Bench:
         if fault.stage == "order":
             return destroy_order.check(self.terraform, fault.environment)
         whole = self.environments[fault.environment]
-        if fault.stage == "charts":
-            return charts.check(whole.cluster, tree / "environments" / whole.name / "cluster")
         folder = tree / "environments" / fault.environment
+        if fault.stage == "charts":
+            return charts.check(whole, folder / "cluster")
         try:
-            if fault.stage == "cluster":
-                cluster = Plan("cluster", self.terraform.plan(folder / "cluster", VARIABLES))
-                return assertions.of_environment(
-                    assertions.Environment(whole.name, whole.platform, cluster)
-                )
-            platform = Plan("platform", self.terraform.plan(folder / "platform", VARIABLES))
+            plan = Plan(fault.stage, self.terraform.plan(folder / fault.stage, VARIABLES))
         except TerraformFailed as refused:
             return [Finding("plan", fault.environment, refused.output)]
-        changed = assertions.Environment(whole.name, platform, whole.cluster)
-        found = assertions.of_environment(changed) + usage.check(platform)
-        return found + priced(fault.environment, platform.body, tree=tree)
+        changed = replace(whole, **{fault.stage: plan})
+        found = assertions.of_environment(changed)
+        if fault.stage == "platform":
+            found += usage.check(plan) + priced(fault.environment, plan.body, tree=tree)
+        return found + (charts.check(changed, folder / "cluster") if HELM else [])
 
     def module_test(self, name: str) -> list[Finding]:
         folder = self.terraform.tree / "modules" / name
@@ -92,8 +90,7 @@ class Bench:
 
 def plantable() -> list[Fault]:
     """Less those whose check cannot run here."""
-    helm = importlib.util.find_spec("helm_python") is not None
-    return [fault for fault in FAULTS if helm or fault.stage != "charts"]
+    return [fault for fault in FAULTS if HELM or fault.stage not in ("charts", "vault")]
 
 
 def batches(faults: list[Fault]) -> Iterator[list[Fault]]:

@@ -96,9 +96,19 @@ class Plan:
         for release in self.resources("helm_release"):
             merged: dict[str, Any] = {}
             for text in release.values.get("values") or []:
-                merged |= yaml.safe_load(text) or {}
+                merged = overlaid(merged, yaml.safe_load(text) or {})
             found[str(release.values["name"])] = (release, merged)
         return found
+
+
+def overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """As Helm lays values over values."""
+    out = dict(below)
+    for key, value in above.items():
+        under = out.get(key)
+        both = isinstance(under, dict) and isinstance(value, dict)
+        out[key] = overlaid(under, value) if both else value
+    return out
 
 
 def walk(module: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trees import SCHEMAS, TERRAFORM
+from trees import CHARTS, SCHEMAS, TERRAFORM
 
 TIMEOUT_S = 120
 IGNORED = shutil.ignore_patterns(
@@ -85,8 +85,10 @@ class Terraform:
 @contextlib.contextmanager
 def copied(tree: Path = TERRAFORM) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ecap-terraform-") as folder:
-        copy = Path(folder) / "terraform"
+        # With the charts where the cluster roots look for them.
+        copy = Path(folder) / "infra" / "terraform"
         shutil.copytree(tree, copy, ignore=IGNORED)
+        shutil.copytree(CHARTS, Path(folder) / "deploy" / "kuberay", ignore=IGNORED)
         yield copy
 
 

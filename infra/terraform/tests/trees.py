@@ -5,6 +5,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent
 TERRAFORM = TESTS.parent
 PROJECT = TERRAFORM.parent.parent
+CHARTS = PROJECT / "deploy" / "kuberay"
 SCHEMAS = TESTS / "schema"
 ENVIRONMENTS = ("dev", "staging", "production")
 
@@ -20,7 +21,9 @@ def examples(tree: Path = TERRAFORM) -> list[Path]:
 def roots(tree: Path = TERRAFORM) -> list[Path]:
     """Folders that an operator applies."""
     names = [
-        f"environments/{env}/{half}" for env in ENVIRONMENTS for half in ("platform", "cluster")
+        f"environments/{env}/{half}"
+        for env in ENVIRONMENTS
+        for half in ("platform", "cluster", "vault")
     ]
     return [tree / name for name in ("bootstrap", *names) if (tree / name).is_dir()]
 

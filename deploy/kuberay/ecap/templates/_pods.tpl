@@ -102,8 +102,9 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ include "ecap.name" $root }}-{{ ternary "ray" "head" $serving }}
-  # The head's autoscaler asks the API server; workers do only where Vault's agent logs in as them.
-  automountServiceAccountToken: {{ or (not $serving) (eq $root.Values.secrets.source "vault-agent") }}
+  # The head's autoscaler asks the API server; workers do where Vault's agent logs in as them, and
+  # where settings come from the API: the hub of the configuration runs on any of them.
+  automountServiceAccountToken: {{ or (not $serving) (eq $root.Values.secrets.source "vault-agent") $root.Values.configSource.enabled }}
   enableServiceLinks: false
   priorityClassName: {{ include "ecap.name" $root }}-{{ ternary "workers" "head" $serving }}
   terminationGracePeriodSeconds: {{ $root.Values.drain.graceSeconds }}

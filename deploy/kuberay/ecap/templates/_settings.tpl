@@ -7,7 +7,9 @@
   "postgres.database" $platform.database.name
   "kafka.bootstrap_servers" (required "platform.kafka.bootstrap is needed" $platform.kafka.bootstrap) -}}
 {{- if eq $platform.kafka.security "IAM" -}}
-{{- fail "platform.kafka.security IAM: ECAP cannot sign IAM tokens yet; give MSK a SCRAM user and write SCRAM" -}}
+{{- $_ := set $known "kafka.security_protocol" "SASL_SSL" -}}
+{{- $_ := set $known "kafka.sasl_mechanism" "OAUTHBEARER" -}}
+{{- $_ := set $known "kafka.aws_region" (required "platform.kafka.region is needed for security IAM: tokens are signed for it" $platform.kafka.region) -}}
 {{- else if eq $platform.kafka.security "SCRAM" -}}
 {{- $_ := set $known "kafka.security_protocol" "SASL_SSL" -}}
 {{- $_ := set $known "kafka.sasl_mechanism" "SCRAM-SHA-512" -}}
@@ -36,6 +38,11 @@
   "vault.role" .Values.vault.role
   "vault.mount" .Values.vault.mount
   "vault.jwt_file" "/var/run/secrets/ecap/vault/token") -}}
+{{- end -}}
+{{- with .Values.configSource -}}
+{{- if .enabled -}}
+{{- $known = mergeOverwrite $known (dict "kubernetes.enabled" true "kubernetes.namespace" .namespace) -}}
+{{- end -}}
 {{- end -}}
 {{- $env := dict -}}
 {{- range $key, $value := $known -}}

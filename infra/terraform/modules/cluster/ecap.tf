@@ -7,7 +7,7 @@ locals {
     image       = var.image
     platform = {
       database    = var.platform.database
-      kafka       = var.platform.kafka == null ? { bootstrap = "kafka.ecap.svc:9092", security = "PLAINTEXT" } : merge(var.platform.kafka, { security = "IAM" })
+      kafka       = var.platform.kafka == null ? { bootstrap = "kafka.ecap.svc:9092", security = "PLAINTEXT" } : merge(var.platform.kafka, { security = "IAM", region = var.platform.region })
       cache       = var.platform.cache
       buckets     = var.platform.buckets
       ports       = var.platform.ports

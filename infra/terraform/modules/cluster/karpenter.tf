@@ -7,27 +7,19 @@ resource "helm_release" "karpenter" {
 
   name       = "karpenter"
   namespace  = "karpenter"
-  repository = "oci://public.ecr.aws/karpenter"
+  repository = local.others.karpenter.repository
   chart      = "karpenter"
-  version    = var.versions.karpenter
+  version    = coalesce(var.versions.karpenter, local.others.karpenter.version)
   timeout    = 300
 
-  values = [yamlencode({
+  values = [file("${var.charts}/others/karpenter.yaml"), yamlencode({
     settings = {
       clusterName       = var.platform.cluster_name
       clusterEndpoint   = var.platform.cluster_endpoint
       interruptionQueue = var.platform.karpenter.queue
     }
-    serviceAccount = { name = "karpenter" }
-    replicas       = 2
-    nodeSelector   = local.system_selector
-    tolerations    = local.system_tolerations
-    controller = {
-      resources = {
-        requests = { cpu = "250m", memory = "512Mi" }
-        limits   = { memory = "512Mi" }
-      }
-    }
+    nodeSelector = local.system_selector
+    tolerations  = local.system_tolerations
   })]
 
   depends_on = [helm_release.namespaces]

@@ -9,6 +9,7 @@ resource "helm_release" "namespaces" {
     namespaces = merge(
       {
         ecap           = "restricted"
+        ecap-config    = "restricted" # settings that are changed while ECAP runs; no pods
         kuberay-system = "restricted"
         monitoring     = "privileged" # node-exporter reads the host
       },

@@ -1,20 +1,14 @@
 resource "helm_release" "kuberay_operator" {
   name       = "kuberay-operator"
   namespace  = "kuberay-system"
-  repository = "https://ray-project.github.io/kuberay-helm/"
+  repository = local.others.kuberay-operator.repository
   chart      = "kuberay-operator"
-  version    = var.versions.kuberay_operator
+  version    = coalesce(var.versions.kuberay_operator, local.others.kuberay-operator.version)
   timeout    = 300
 
-  values = [yamlencode({
-    nodeSelector   = local.system_selector
-    tolerations    = local.system_tolerations
-    watchNamespace = ["ecap"]
-    resources = {
-      requests = { cpu = "50m", memory = "128Mi" }
-      limits   = { memory = "512Mi" }
-    }
-    metrics = { serviceMonitor = { enabled = true } }
+  values = [file("${var.charts}/others/kuberay-operator.yaml"), yamlencode({
+    nodeSelector = local.system_selector
+    tolerations  = local.system_tolerations
   })]
 
   depends_on = [

@@ -1,5 +1,8 @@
 # Where what runs. The taints are those of the platform root's groups and of the pools in karpenter.tf.
 locals {
+  # Charts of others: where they are, and which version the checks know.
+  others = yamldecode(file("${var.charts}/others/charts.yaml"))
+
   system_tolerations = [{ key = "CriticalAddonsOnly", operator = "Equal", value = "true", effect = "NoSchedule" }]
   system_selector    = { "ecap.io/nodes" = "system" }
 

@@ -12,6 +12,7 @@ variable "platform" {
   description = "What the platform root published in SSM: addresses and names, no secrets."
   type = object({
     environment           = string
+    region                = string
     cluster_name          = string
     cluster_endpoint      = string
     certificate_authority = string
@@ -58,16 +59,16 @@ variable "image" {
 }
 
 variable "versions" {
-  description = "Chart versions. Change one at a time; the operator's must be the one the chart's checks know."
+  description = "Chart versions instead of those in deploy/kuberay/others/charts.yaml. Change one at a time; the operator's must be the one the chart's checks know."
   type = object({
-    kuberay_operator      = optional(string, "1.7.0")
-    karpenter             = optional(string, "1.12.1")
-    kube_prometheus_stack = optional(string, "88.4.0")
+    kuberay_operator      = optional(string)
+    karpenter             = optional(string)
+    kube_prometheus_stack = optional(string)
   })
   default = {}
 
   validation {
-    condition     = alltrue([for version in values(var.versions) : can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", version))])
+    condition     = alltrue([for version in values(var.versions) : version == null || can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", version))])
     error_message = "versions must be exact, for example \"1.7.0\": a range would change the cluster by itself."
   }
 }

@@ -1,5 +1,5 @@
 locals {
-  # Topics are made by `ecap migrate` with their own partitions and retention: a typo must not make one.
+  # ECAP makes its topics with their own partitions and retention: a typo must not make one.
   common = {
     "auto.create.topics.enable" = "false"
     "log.retention.hours"       = tostring(var.retention_hours)

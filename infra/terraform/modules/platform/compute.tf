@@ -18,7 +18,6 @@ module "eks" {
 
 locals {
   kafka_client = var.kafka == null ? {} : { kafka = module.msk[0].client_policy_json }
-  kafka_admin  = var.kafka == null ? {} : { kafka = module.msk[0].admin_policy_json }
 
   # The service accounts of the chart in deploy/kuberay that call AWS, and with what.
   workloads = {
@@ -30,7 +29,7 @@ locals {
     migrate = {
       namespace       = "ecap"
       service_account = "ecap-migrate"
-      policies        = merge({ database = module.rds.connect_policy_json }, local.kafka_admin)
+      policies        = { database = module.rds.connect_policy_json }
     }
   }
 }

@@ -2,6 +2,7 @@
 locals {
   published = {
     environment           = var.environment
+    region                = data.aws_region.current.region
     cluster_name          = module.eks.ready
     cluster_endpoint      = module.eks.endpoint
     certificate_authority = module.eks.certificate_authority
@@ -22,6 +23,8 @@ locals {
     vault = var.vault == null ? null : { in_cluster = var.vault.in_cluster, seal = module.vault[0].seal_stanza }
   }
 }
+
+data "aws_region" "current" {}
 
 resource "aws_ssm_parameter" "published" {
   name        = "/ecap/${var.environment}/platform"

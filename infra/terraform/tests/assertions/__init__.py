@@ -13,6 +13,8 @@ class Environment:
     name: str
     platform: Plan
     cluster: Plan
+    vault: Plan | None = None
+    """Of the root that tells Vault who may log in; dev has none."""
 
 
 PLATFORM: dict[str, Callable[[Plan], list[tuple[str, str]]]] = {

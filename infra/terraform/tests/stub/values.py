@@ -6,8 +6,10 @@ from typing import Any
 
 import msgpack
 
-# Attributes that configurations decode or cut: a certificate in base64, a URL.
+# Attributes that configurations decode or cut, or whose form counts: a certificate in base64, a
+# URL, brokers with the port that MSK gives clients of IAM.
 SHAPED = {
+    "bootstrap_brokers_sasl_iam": "b-1.invented.example:9098,b-2.invented.example:9098",
     "data": "aW52ZW50ZWQ=",
     "endpoint": "https://invented.example",
     "issuer": "https://invented.example/id",

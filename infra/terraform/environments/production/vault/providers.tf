@@ -1,0 +1,17 @@
+provider "aws" {
+  region              = var.region
+  allowed_account_ids = [var.account_id]
+
+  default_tags {
+    tags = {
+      Project     = "ecap"
+      Environment = "production"
+      ManagedBy   = "terraform"
+    }
+  }
+}
+
+# The token comes from VAULT_TOKEN.
+provider "vault" {
+  address = var.vault_address
+}

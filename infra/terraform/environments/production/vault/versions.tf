@@ -1,0 +1,15 @@
+terraform {
+  required_version = ">= 1.11, < 2.0"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.69"
+    }
+
+    vault = {
+      source  = "hashicorp/vault"
+      version = "~> 5.13"
+    }
+  }
+}
