@@ -24,7 +24,7 @@ from ecap.pipelines.batch.jobs import JOBS, find, parse
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Run jobs over history: locally or on a cluster.",
+    help="Run jobs over history, here or on a cluster.",
 )
 
 Arguments = Annotated[
@@ -45,8 +45,8 @@ def show() -> None:
     for job in JOBS.values():
         print(f"{job.name}\n  {job.sentence}")
         for name, field in job.arguments.model_fields.items():
-            default = "needed" if field.is_required() else f"default {field.default}"
-            print(f"    {name:<20} {field.description} ({default})")
+            note = " (needed)" if field.is_required() else ""
+            print(f"    {name:<20} {field.description}{note}")
 
 
 @app.command()

@@ -21,7 +21,7 @@ COMMANDS = {
     "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
     "job": (
         "ecap.cli.job",
-        "Run jobs over history: recompute revenue, try fraud thresholds, archive.",
+        "Batch jobs: recompute revenue, try fraud thresholds, archive.",
     ),
     "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
     "openapi": ("ecap.cli.openapi", "The OpenAPI document of all services."),

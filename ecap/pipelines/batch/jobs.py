@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ecap.config import Settings
 from ecap.config.settings import Fraud
@@ -21,6 +21,13 @@ class Arguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _absolute(address: str) -> str:
+    """Tasks run in other folders."""
+    return address if "://" in address else str(Path(address).expanduser().absolute())
+
+
+Address = Annotated[str, AfterValidator(_absolute)]
+OutFile = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 _ARCHIVE = "folder or s3:// address that the job `archive` fills, for older events"
 _OUT = "file for the whole report, as JSON"
 
@@ -28,23 +35,23 @@ _OUT = "file for the whole report, as JSON"
 class Revenue(Arguments):
     since: AwareDatetime | None = Field(None, description="first minute that is compared")
     until: AwareDatetime | None = Field(None, description="first minute that is not any more")
-    archive: str | None = Field(None, description=_ARCHIVE)
+    archive: Address | None = Field(None, description=_ARCHIVE)
     slice_events: int = Field(20_000, ge=1, description="events of one task")
-    out: Path | None = Field(None, description=_OUT)
+    out: OutFile | None = Field(None, description=_OUT)
 
 
 class Rescore(Fraud):
     """Every setting of `fraud` can be given; the others stay as they are configured."""
 
-    archive: str | None = Field(None, description=_ARCHIVE)
-    out: Path | None = Field(None, description=_OUT)
+    archive: Address | None = Field(None, description=_ARCHIVE)
+    out: OutFile | None = Field(None, description=_OUT)
     examples: int = Field(5, ge=0, description="orders named for each change of a decision")
 
 
 class Archive(Arguments):
-    to: str = Field(description="folder or s3:// address")
+    to: Address = Field(description="folder or s3:// address")
     slice_events: int = Field(20_000, ge=1, description="events of one task, and in memory")
-    out: Path | None = Field(None, description=_OUT)
+    out: OutFile | None = Field(None, description=_OUT)
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class Additions:
-    """What a batch adds to the stored totals; the batch job that recomputes them adds up here too."""
+    """What a batch adds to the stored totals. The job that recomputes them adds up here, too."""
 
     def __init__(self) -> None:
         self.totals = Totals()
