@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,6 +60,9 @@ def run(
 
     Exit code 3: it ran, and found what must not be.
     """
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        # A job started by a script in the background would ignore Ctrl-C.
+        signal.signal(signum, signal.default_int_handler)
     with _recorded() as end, _telling() as tell:
         try:
             job = find(name)

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import ray
 import ray.data
+from ray._private import worker
 from ray.exceptions import RayError, RayTaskError
 
 from ecap.config import Settings, load
@@ -35,8 +36,10 @@ def connected() -> Iterator[None]:
     if not os.environ.get("RAY_ADDRESS"):
         raise Misconfigured("RAY_ADDRESS is not set: `ecap job submit` finds the running ECAP")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # The mark lets the workers of this job import pyarrow; see ecap.local.worker.
+    # Other workers have neither pyarrow nor pandas; see ecap.local.lean.
     runtime_env = {"env_vars": {"ECAP_BATCH": "1"}}
+    # Ray's remarks about other processes; it has no option for them.
+    worker.print_to_stdstream = _unsaid
     try:
         ray.init(runtime_env=runtime_env, log_to_driver=False, configure_logging=False)
     except (RayError, ConnectionError, RuntimeError) as exc:
@@ -93,6 +96,10 @@ def _cause(exc: RayTaskError) -> Exception:
             return found
         found = getattr(found, "cause", None) or found.__cause__
     return exc
+
+
+def _unsaid(data: Any, ignore_prefix: bool = False) -> None:
+    pass
 
 
 def _take_signals_back() -> None:
