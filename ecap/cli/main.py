@@ -19,6 +19,10 @@ COMMANDS = {
     "config": ("ecap.cli.config", "See settings, where each comes from, and what changed."),
     "secrets": ("ecap.cli.secrets", "Store and read secrets, and rotate the keys they rest under."),
     "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
+    "job": (
+        "ecap.cli.job",
+        "Batch jobs: recompute revenue, try fraud thresholds, archive.",
+    ),
     "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
     "openapi": ("ecap.cli.openapi", "The OpenAPI document of all services."),
     "manifest": ("ecap.cli.manifest", "What Ray Serve deploys on a cluster, from `configs/`."),

@@ -22,6 +22,7 @@ from ecap.cli.main import fail
 from ecap.config import Settings, load
 from ecap.errors import EcapError
 from ecap.local.credentials import Credentials
+from ecap.local.lean import keep_lean
 from ecap.local.runtime import Runtime
 from ecap.local.state import open_state
 from ecap.local.up import SERVICES, up
@@ -95,6 +96,7 @@ def main(
     if unknown := set(services) - set(SERVICES):
         raise typer.BadParameter(f"no such service: {', '.join(sorted(unknown))}")
     console = Console()
+    keep_lean()
     try:
         settings = load(secrets=False)
         if leased:

@@ -140,6 +140,12 @@ class KubernetesApi:
 
 @asynccontextmanager
 async def open_api(settings: Kubernetes) -> AsyncIterator[KubernetesApi]:
+    """Raises Misconfigured when there is no way in."""
+    async with client.ApiClient(await configured(settings)) as api:
+        yield KubernetesApi(client.CoreV1Api(api), settings)
+
+
+async def configured(settings: Kubernetes) -> client.Configuration:
     """By kubeconfig when one is set, otherwise as the pod's service account.
 
     Raises Misconfigured when there is neither.
@@ -161,8 +167,7 @@ async def open_api(settings: Kubernetes) -> AsyncIterator[KubernetesApi]:
         raise Misconfigured(
             f"kubernetes: {exc}; run in a pod with a service account, or set kubernetes.kubeconfig"
         ) from exc
-    async with client.ApiClient(configuration) as api:
-        yield KubernetesApi(client.CoreV1Api(api), settings)
+    return configuration
 
 
 async def _body(response: Any) -> Any:

@@ -37,7 +37,9 @@ class Counted(msgspec.Struct, frozen=True):
     late_topic: str | None
 
 
-class _Batch:
+class Additions:
+    """What a batch adds to the stored totals. The job that recomputes them adds up here, too."""
+
     def __init__(self) -> None:
         self.totals = Totals()
         self.views: Counter[tuple[int, UUID]] = Counter()
@@ -65,7 +67,7 @@ class _Batch:
 
 
 async def write(conn: Connection, results: Sequence[Counted]) -> None:
-    batch = _Batch()
+    batch = Additions()
     for result in results:
         batch.add(result)
     await conn.execute(_queries["serialize"])
@@ -121,7 +123,7 @@ async def _orders(conn: Connection, totals: Totals) -> None:
         )
 
 
-async def _products(conn: Connection, batch: _Batch) -> None:
+async def _products(conn: Connection, batch: Additions) -> None:
     rows: dict[tuple[int, UUID], list[int]] = defaultdict(lambda: [0, 0, 0])
     for key, (units, amount) in batch.totals.sold.items():
         rows[key][:2] = units, amount

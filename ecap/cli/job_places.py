@@ -1,0 +1,131 @@
+"""Where jobs run, behind one face: beside a local ECAP, or on a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from ecap.clients.rayjobs import RayJobs, open_rayjobs
+from ecap.config import load
+from ecap.config.control import Kubernetes
+from ecap.errors import Conflict
+from ecap.local.jobs import Jobs
+from ecap.local.state import open_state
+
+T = TypeVar("T")
+Row = dict[str, Any]
+Say = Callable[[str], object]
+_LOCAL_POLL_S = 0.3
+_CLUSTER_POLL_S = 3.0
+
+
+class Place(Protocol):
+    def submit(self, name: str, arguments: Sequence[str], *, workers: int | None) -> str: ...
+
+    def rows(self, job: str | None) -> list[Row]: ...
+
+    def follow(self, job: str, say: Say, *, to_the_end: bool) -> int:
+        """Its exit code, 0 while it runs."""
+        ...
+
+    def stop(self, job: str) -> str: ...
+
+
+class Here:
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def submit(self, name: str, arguments: Sequence[str], *, workers: int | None) -> str:
+        if workers is not None:
+            raise Conflict("--workers is for --cluster; here there is one node")
+        return self._jobs.submit(name, arguments, now=datetime.now(UTC)).id
+
+    def rows(self, job: str | None) -> list[Row]:
+        found = [self._jobs.find(job)] if job else self._jobs.all()
+        return [
+            {
+                "id": one.id,
+                "state": self._jobs.state(one),
+                "seconds": one.seconds,
+                "arguments": " ".join(one.arguments),
+            }
+            for one in found
+        ]
+
+    def follow(self, job: str, say: Say, *, to_the_end: bool) -> int:
+        with self._jobs.log(job).open(errors="replace") as log:
+            while True:
+                ended = self._jobs.state(self._jobs.find(job)) != "running"
+                say(log.read())  # after the look: its last words are not missed
+                if ended or not to_the_end:
+                    break
+                time.sleep(_LOCAL_POLL_S)
+        code = self._jobs.find(job).code
+        return (1 if code is None else code) if ended else 0
+
+    def stop(self, job: str) -> str:
+        return self._jobs.stop(job)
+
+
+class OnCluster:
+    def __init__(self, settings: Kubernetes, *, namespace: str, release: str) -> None:
+        self._settings = settings
+        self._namespace = namespace
+        self._release = release
+
+    def submit(self, name: str, arguments: Sequence[str], *, workers: int | None) -> str:
+        command = ["ecap", "job", "run", name]
+        for argument in arguments:
+            command += ["--arg", argument]
+        return self._asked(lambda jobs: jobs.submit(name, command, workers=workers))
+
+    def rows(self, job: str | None) -> list[Row]:
+        if job:
+            return [msgspec.to_builtins(self._asked(lambda jobs: jobs.find(job)))]
+        rows: list[Row] = msgspec.to_builtins(self._asked(lambda jobs: jobs.all()))
+        return rows
+
+    def follow(self, job: str, say: Say, *, to_the_end: bool) -> int:
+        said, state = 0, ""
+        while True:
+            found = self._asked(lambda jobs: jobs.find(job))
+            if found.state != state and to_the_end:
+                state = found.state
+                say(f"{job}: {state}\n")
+            text = self._asked(lambda jobs: jobs.log(job)) if found.cluster else found.message
+            if len(text) > said:
+                say(text[said:])
+                said = len(text)
+            if found.code is not None or not to_the_end:
+                return found.code or 0
+            time.sleep(_CLUSTER_POLL_S)
+
+    def stop(self, job: str) -> str:
+        self._asked(lambda jobs: jobs.stop(job))
+        return "deleted, with its cluster"
+
+    def _asked(self, ask: Callable[[RayJobs], Awaitable[T]]) -> T:
+        async def connected() -> T:
+            async with open_rayjobs(
+                self._settings, namespace=self._namespace, release=self._release
+            ) as jobs:
+                return await ask(jobs)
+
+        return asyncio.run(connected())
+
+
+def of(cluster: bool, *, context: str | None, namespace: str, release: str) -> Place:
+    settings = load(secrets=False)
+    if not cluster:
+        return Here(Jobs(open_state(settings.state_dir)))
+    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    kubeconfig = Path(named or "~/.kube/config").expanduser()
+    chosen = Kubernetes(kubeconfig=kubeconfig, context=context)
+    return OnCluster(chosen, namespace=namespace, release=release)

@@ -1,0 +1,1 @@
+"""Jobs over history: the same pure steps as the streams, spread by Ray Data."""
