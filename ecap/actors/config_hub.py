@@ -34,6 +34,8 @@ from ecap.errors import EcapError, Fenced, NotFound, Unavailable
 _log = logs.get("ecap.config")
 _FIRST_S = 0.2
 _CAP_S = 5.0
+# Before the key that was promoted away may be retired, the hub has to have looked.
+_KEYRING_POLL_S = 1.0
 
 
 @dataclass
@@ -166,7 +168,7 @@ class ConfigHub:
 
     async def _watch_keyring(self, opened: _Opened) -> None:
         while True:
-            await asyncio.sleep(opened.hub.accepted().settings.hub.file_poll_s)
+            await asyncio.sleep(_KEYRING_POLL_S)
             try:
                 opened.ring = await opened.origins.reread_keyring()
                 opened.hub.use(opened.ring)

@@ -51,6 +51,8 @@ class Shard:
         member: str,
         workers: Sequence[Workers] = (),
     ) -> None:
+        """Raises Misconfigured for leases that would be lost between heartbeats."""
+        check_stream(settings.stream)
         self.member = member
         self._settings = settings
         self._pipelines = pipelines

@@ -47,10 +47,11 @@ def set_(
             body["expires_s"] = seconds_of(expires, "--expires")
         if canary is not None:
             body["canary"] = {**canary_of(canary), "bake_s": seconds_of(bake, "--bake")}
-        started = time.perf_counter()
         with open_door(url) as door:
             before = door.get(f"/{key}")
+            started = time.perf_counter()
             after = door.write("PUT", f"/{key}", version=before.version, body=body)
+            took_s = time.perf_counter() - started
             shown = door.get(f"/{key}")
     except EcapError as exc:
         raise output.failed(exc) from exc
@@ -59,7 +60,7 @@ def set_(
         return
     was, now = (output.text(one.document.get("value")) for one in (before, shown))
     print(f"{key}: {was} -> {now}")
-    _done(after.document, time.perf_counter() - started)
+    _done(after.document, took_s)
 
 
 def unset(
@@ -69,11 +70,12 @@ def unset(
     json: Json = False,
 ) -> None:
     """Remove what was set; the source below counts again."""
-    started = time.perf_counter()
     try:
         with open_door(url) as door:
             before = door.get(f"/{key}")
+            started = time.perf_counter()
             after = door.write("DELETE", f"/{key}", version=before.version, reason=reason)
+            took_s = time.perf_counter() - started
             shown = door.get(f"/{key}")
     except EcapError as exc:
         raise output.failed(exc) from exc
@@ -82,7 +84,7 @@ def unset(
         return
     was, now = (output.text(one.document.get("value")) for one in (before, shown))
     print(f"{key}: {was} -> {now}, from {shown.document['source']}")
-    _done(after.document, time.perf_counter() - started)
+    _done(after.document, took_s)
 
 
 def rollback(
@@ -92,12 +94,13 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Go back to the settings of an earlier version, as a new one."""
-    started = time.perf_counter()
     try:
         with open_door(url) as door:
             before = door.get("", prefix="hub")
             body = {"version": version, "reason": reason}
+            started = time.perf_counter()
             after = door.write("POST", "/rollback", version=before.version, body=body)
+            took_s = time.perf_counter() - started
     except EcapError as exc:
         raise output.failed(exc) from exc
     if json:
@@ -106,7 +109,7 @@ def rollback(
     print(f"changed: {', '.join(after.document['changed']) or 'nothing'}")
     for key in after.document["skipped"]:
         output.note(f"{key} stays: a rollback cannot restore it")
-    _done(after.document, time.perf_counter() - started)
+    _done(after.document, took_s)
 
 
 def _done(applied: Mapping[str, Any], took_s: float) -> None:

@@ -35,8 +35,9 @@ async def scaling(
     async def change(new: Services) -> None:
         nonlocal deployed
         changed = [name for name in services if getattr(new, name) != getattr(deployed, name)]
-        whole = settings.model_copy(update={"services": new})
-        await asyncio.to_thread(deploy, changed, whole)
+        if changed:
+            whole = settings.model_copy(update={"services": new})
+            await asyncio.to_thread(deploy, changed, whole)
         deployed = new
 
     follow(member, (Follow("services", Services, change, check=_check, timeout_s=_DEPLOY_S),))

@@ -1,0 +1,55 @@
+"""The hub's process is a member: what it decides holds for itself too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from test_config_hub_actor import (  # noqa: F401  fixtures
+    empty,
+    environ,
+    ring,
+    started,
+    well,
+)
+
+from ecap import logs
+from ecap.clients.postgres import Pool
+from ecap.config.keyring_stores import FileKeyring
+from ecap.config.overrides import Edit
+from ecap.config.requests import Change
+
+
+@pytest.fixture(autouse=True)
+def level() -> Iterator[None]:
+    before = logging.getLogger("ecap").level
+    yield
+    logs.set_level(logging.getLevelName(before))
+
+
+async def test_its_files_its_pool_and_its_level(
+    environ: dict[str, str],  # noqa: F811
+    ring: FileKeyring,  # noqa: F811
+    empty: Pool,  # noqa: F811
+) -> None:
+    values = {
+        "hub.file_poll_s": 0.7,
+        "hub.debounce_s": 0.07,
+        "postgres.pool_max_size": 3,
+        "log.level": "ERROR",
+    }
+    async with started(environ) as hub:
+        await well(hub)
+        opened = hub._open()
+        pool = opened.pool._opened
+        wish = Change(edit=Edit(dict(values)), author="ann", reason="a test")
+        done = await hub.handle("change", wish, {})
+        assert sorted(done["changed"]) == sorted(values)
+        files = opened.origins.files
+        assert (files._poll_s, files._debounce_s) == (0.7, 0.07)
+        assert opened.pool._opened is not pool
+        assert logging.getLogger("ecap").level == logging.ERROR
+        # The history is written through the new pool.
+        page = await hub.handle("history", {"limit": 1, "before": None}, {})
+        assert len(page["entries"]) == 1
