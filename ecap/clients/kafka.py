@@ -127,6 +127,20 @@ def _tls(settings: Kafka) -> ssl.SSLContext | None:
     return context
 
 
+async def _start(client: Any, settings: Kafka) -> None:
+    """aiokafka tells a broker that refuses from one that is away only in its log."""
+    try:
+        with translated():
+            await client.start()
+    except Unavailable as exc:
+        if settings.sasl_mechanism is None:
+            raise
+        raise Unavailable(
+            f"{exc.detail}: the brokers cannot be reached, or refuse the log-in by"
+            f" {settings.sasl_mechanism}"
+        ) from exc
+
+
 @asynccontextmanager
 async def open_producer(settings: Kafka) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
@@ -139,8 +153,7 @@ async def open_producer(settings: Kafka) -> AsyncIterator[AIOKafkaProducer]:
         request_timeout_ms=10_000,
         retry_backoff_ms=50,
     )
-    with translated():
-        await producer.start()
+    await _start(producer, settings)
     try:
         yield producer
     finally:
@@ -160,8 +173,7 @@ async def open_consumer(
         max_partition_fetch_bytes=4 << 20,
         retry_backoff_ms=50,
     )
-    with translated():
-        await consumer.start()
+    await _start(consumer, settings)
     try:
         yield consumer
     finally:
@@ -192,8 +204,7 @@ async def create_topics(settings: Kafka) -> Mapping[str, int]:
     would move between partitions.
     """
     admin = AIOKafkaAdminClient(**await _security(settings), request_timeout_ms=10_000)
-    with translated():
-        await admin.start()
+    await _start(admin, settings)
     try:
         with translated():
             existing = set(await admin.list_topics())

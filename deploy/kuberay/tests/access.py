@@ -79,6 +79,30 @@ def secrets(rendered: Rendered) -> Iterator[str]:
                 yield f"{where}: {name} refers to a file that no pod has"
 
 
+def vault_login(rendered: Rendered) -> Iterator[str]:
+    """Where ECAP reads Vault itself: a short token of the pod, for Vault alone, where it looks."""
+    (_, env), *_ = _settings(rendered)
+    if "ECAP__VAULT__ADDRESS" not in env:
+        return
+    if env.get("ECAP__VAULT__AUTH") != "kubernetes":
+        yield f"logs in by {env.get('ECAP__VAULT__AUTH')}"
+    folder, _, file = env["ECAP__VAULT__JWT_FILE"].rpartition("/")
+    for pod in pods.of(rendered):
+        if pod.role == "head" or pod.group == "":
+            continue
+        mounts = {m["mountPath"]: m["name"] for m in pod.spec["containers"][0]["volumeMounts"]}
+        volumes = {v["name"]: v for v in pod.spec["volumes"]}
+        projected = volumes.get(mounts.get(folder, ""), {}).get("projected", {})
+        tokens = [one.get("serviceAccountToken", {}) for one in projected.get("sources", [])]
+        (token, *_) = [t for t in tokens if t.get("path") == file] or [{}]
+        if not token:
+            yield f"{pod.where}: has no token at {folder}/{file}"
+        elif token.get("audience") != rendered.values["vault"]["audience"]:
+            yield f"{pod.where}: its token is for {token.get('audience')}"
+        elif token.get("expirationSeconds", 0) > 3600:
+            yield f"{pod.where}: its token lasts {token.get('expirationSeconds')} s"
+
+
 def _settings(rendered: Rendered) -> Iterator[tuple[str, dict[str, str]]]:
     for app in rendered.serve["applications"]:
         yield app["name"], app["runtime_env"]["env_vars"]
@@ -166,5 +190,5 @@ def ingress(rendered: Rendered) -> Iterator[str]:
 
 CHECKS: dict[str, Callable[[Rendered], Iterator[str]]] = {
     one.__name__.replace("_", "-"): one
-    for one in (accounts, config_source, secrets, network, ingress)
+    for one in (accounts, config_source, secrets, vault_login, network, ingress)
 }

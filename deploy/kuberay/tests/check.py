@@ -94,12 +94,15 @@ def refused() -> Iterator[str]:
 
 
 def planted() -> Iterator[str]:
-    whole = Rendered.of("production", jobs=JOB, configSource=_SOURCE)
-    for name, (check, plant) in faults.DOCS.items():
-        broken = whole.copy()
-        plant(broken)
-        if not set(ON_RENDERED[check](broken)) - set(ON_RENDERED[check](whole)):
-            yield f"{name}: unnoticed by {check}"
+    for base, found in (
+        (Rendered.of("production", jobs=JOB, configSource=_SOURCE), faults.DOCS),
+        (Rendered.of("production", secrets={"source": "vault"}), faults.BY_ECAP),
+    ):
+        for name, (check, plant) in found.items():
+            broken = base.copy()
+            plant(broken)
+            if not set(ON_RENDERED[check](broken)) - set(ON_RENDERED[check](base)):
+                yield f"{name}: unnoticed by {check}"
 
 
 def alerts_fire() -> Iterator[str]:
@@ -192,7 +195,7 @@ def run(only: str | None = None) -> int:
             print(f"  {name}: {finding}")
         state = "FAILED " if found else "ok     "
         print(f"{state} {name} ({time.perf_counter() - begin:.1f} s)")
-    planted = len(faults.DOCS) + len(faults.ALERTS)
+    planted = len(faults.DOCS) + len(faults.BY_ECAP) + len(faults.ALERTS)
     print(
         f"{len(ON_RENDERED)} checks of what is rendered, {planted} planted faults,"
         f" {len(faults.VALUES)} refused values, {bad} findings"

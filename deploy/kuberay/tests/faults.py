@@ -24,6 +24,16 @@ def _ray(r: Rendered) -> dict[str, Any]:
     return found
 
 
+def _volume(r: Rendered, name: str) -> dict[str, Any]:
+    (found,) = [one for one in _worker(r)["volumes"] if one["name"] == name]
+    return found
+
+
+def _token(r: Rendered) -> dict[str, Any]:
+    found: dict[str, Any] = _volume(r, "vault-token")["projected"]["sources"][0]
+    return found["serviceAccountToken"]
+
+
 def _policy(r: Rendered, name: str) -> dict[str, Any]:
     found: dict[str, Any] = r.one("NetworkPolicy", f"ecap-{name}")["spec"]
     return found
@@ -149,6 +159,15 @@ DOCS: dict[str, tuple[str, Plant]] = {
     "a monitor of a port that is not there": (
         "monitored",
         lambda r: r.one("PodMonitor")["spec"]["podMetricsEndpoints"][0].update(port="web")),
+}  # fmt: skip
+
+# As DOCS, where ECAP reads Vault itself.
+BY_ECAP: dict[str, tuple[str, Plant]] = {
+    "a token that nobody projects": (
+        "vault-login",
+        lambda r: _worker(r)["volumes"].remove(_volume(r, "vault-token"))),
+    "a token for anybody": ("vault-login", lambda r: _token(r).pop("audience")),
+    "a token for a day": ("vault-login", lambda r: _token(r).update(expirationSeconds=86400)),
 }  # fmt: skip
 
 # All planted together, one to an alert; each has to be found by what that alert does to the series.

@@ -130,7 +130,7 @@ async def test_topics_records_and_back(msk: Msk) -> None:
 
 
 async def test_a_wrong_region_is_not_admitted(msk: Msk) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="refuse the log-in by OAUTHBEARER"):
         await create_topics(msk.settings.model_copy(update={"aws_region": "us-east-1"}))
     assert msk.door.refused > 0
 
