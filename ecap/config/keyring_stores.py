@@ -97,10 +97,19 @@ class FileKeyring:
     def save(self, ring: Keyring, *, revision: str | None) -> None:
         if revision != (self._revision() if self._path.exists() else None):
             raise Conflict(f"the keyring {self._path} has changed; read it again")
+        try:
+            self._write(write_ring(ring, self._wrap))
+        except OSError as exc:
+            raise Misconfigured(
+                f"cannot write the keyring {self._path}: {exc.strerror};"
+                " where it is mounted, change what it is mounted from"
+            ) from exc
+
+    def _write(self, text: str) -> None:
         part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(part, flags, 0o600), "w") as file:
-            file.write(write_ring(ring, self._wrap))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._path)

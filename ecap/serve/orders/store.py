@@ -20,6 +20,7 @@ from ecap.errors import Conflict, NotFound
 from ecap.mesh import current
 from ecap.serve.idempotency import Attempt, InFlight
 from ecap.serve.models import Page, encode_cursor, instant_cursor
+from ecap.serve.orders.answers import body_of, first_answer, unsent
 from ecap.serve.orders.draft import Draft
 from ecap.serve.orders.models import (
     Change,
@@ -32,7 +33,6 @@ from ecap.serve.orders.models import (
 from ecap.serve.routing import Raw
 
 _SQL = load_queries("ecap.serve.orders")
-_PREFIX = "/api/v1/orders"
 
 
 class Orders:
@@ -57,14 +57,14 @@ class Orders:
         Raises InFlight, or Conflict when the stock does not suffice.
         """
         order = draft.order(verdict)
-        answer = _first_answer(order)
+        answer = first_answer(order)
         sealed = None
         if order.shipping is not None:
             sealed = self._rows.seal(order.id, order.shipping.model_dump(exclude_none=True))
         async with self._pool.transaction() as conn:
             if not await conn.fetchval(_SQL["lock"], attempt.lock):
                 raise InFlight("the same request is under way; ask again")
-            if not await _keep(conn, attempt, _first_answer(_unsent(order))):
+            if not await _keep(conn, attempt, first_answer(unsent(order))):
                 earlier = await self._answer(conn, attempt)
                 assert earlier is not None
                 return earlier, False
@@ -156,7 +156,7 @@ class Orders:
         if row["sealed"] is not None:
             order = Order.model_validate_json(body)
             shipping = await self._shipping(order.id, row["sealed"])
-            body = _body(order.model_copy(update={"shipping": shipping}))
+            body = body_of(order.model_copy(update={"shipping": shipping}))
         return Raw(body, "application/json", row["status"], headers)
 
     async def forget(self, *, older_than_s: float, limit: int) -> int:
@@ -243,11 +243,6 @@ def _visible(row: Record | None, owner: UUID | None) -> Record:
     return row
 
 
-def _unsent(order: Order) -> Order:
-    """As an answer is kept: where it is sent is only in the order itself, sealed."""
-    return order.model_copy(update={"shipping": None})
-
-
 def _placed(order: Order) -> Placed:
     return Placed(
         order_id=order.id,
@@ -259,17 +254,4 @@ def _placed(order: Order) -> Placed:
             for line in order.lines
         ),
         placed_at=order.placed_at,
-    )
-
-
-def _body(order: Order) -> bytes:
-    return order.model_dump_json(exclude_none=True).encode()
-
-
-def _first_answer(order: Order) -> Raw:
-    return Raw(
-        _body(order),
-        "application/json",
-        201,
-        (("location", f"{_PREFIX}/{order.id}"), ("etag", f'"{order.version}"')),
     )

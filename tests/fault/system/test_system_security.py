@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -17,19 +18,22 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from e2e.people import Person, register
+from e2e.people import Person, order_body, register
 from e2e.system import System
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
+from ecap.config.keyring import Keyring
 from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.local.demo.shelf import Shelf
 from ecap.local.ports import LOOPBACK
 
 _ME = "/api/v1/auth/me"
+_USERS = "/api/v1/users"
 _REPLICA_PORTS = range(30000, 31001)
+PLANTED = "Ida Canary-Quux"
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +262,64 @@ def test_no_secret_in_a_command_line_an_environment_or_a_file(
         if value in content
     ]
     assert leaks == []
+
+
+async def test_nobody_can_be_read_at_rest_or_in_what_is_told(
+    system: System, door: httpx.AsyncClient, admin: Person, books: Pool, shelf: Shelf
+) -> None:
+    """Personal data in no file of PostgreSQL or Vault, log, metric, command line, environment
+    or event; before and after the keys are rotated, and nobody notices that they are."""
+    ida = await register(door, PLANTED)
+    profile = await ida.ask("GET", f"{_USERS}/me")
+    change = {"phone": "+4915733344455"}
+    etag = {"if-match": profile.headers["etag"]}
+    changed = await ida.ask("PATCH", f"{_USERS}/me", json=change, headers=etag)
+    assert changed.status_code == 200
+    fields = ("label", "recipient", "line1", "line2", "city", "region")
+    address = {name: f"{PLANTED} {name}" for name in fields}
+    address |= {"postal_code": "PLANT-44", "country": "ZW"}
+    added = await ida.ask("POST", f"{_USERS}/me/addresses", json=address)
+    assert added.status_code == 201
+    basket = shelf.usual(Random(2), below_minor=100_00)
+    shipping = {name: text for name, text in address.items() if name != "label"}
+    body = {**order_body(basket, card="card_of_mine", device="d"), "shipping": shipping}
+    key = {"idempotency-key": "planted"}
+    assert (await ida.ask("POST", "/api/v1/orders", json=body, headers=key)).status_code == 201
+
+    rotated = await asyncio.to_thread(system.ecap, "secrets", "rotate-keys", "--retire")
+    assert rotated.returncode == 0, rotated.stderr
+    assert " 1 keys in the ring" in rotated.stdout
+    own = await ida.ask("GET", f"{_USERS}/me/addresses")
+    assert own.json()["items"] == [added.json()]
+    assert (await ida.ask("GET", f"{_USERS}/me")).json()["display_name"] == PLANTED
+    again = await ida.ask("POST", "/api/v1/orders", json=body, headers=key)
+    assert again.json()["shipping"] == shipping
+    await ida.log_in()
+    ring = FileKeyring(system.settings.keyring.file or Path(), Plain()).load().ring
+    sealed = await books.fetchval("SELECT sealed FROM users.profiles WHERE user_id = $1", ida.id)
+    assert PLANTED.encode() in ring.open(sealed, where="")
+
+    metrics = await admin.ask("GET", "/metrics")
+    assert metrics.status_code == 200
+    places = dict(_processes(system))
+    for folder in (system.state.logs, system.state.run, system.state.data):
+        places |= {str(path): path.read_bytes() for path in _files(folder)}
+    # The sink stands for her own mailbox.
+    mailbox = str(system.state.data / "mail")
+    places = {place: content for place, content in places.items() if mailbox not in place}
+    places |= {"printed": system.output.read_bytes(), "metrics": metrics.content}
+    planted = (PLANTED, ida.email, "+4915733344455", "PLANT-44", *ring_texts(ring))
+    leaks = [
+        (value[:8], place)
+        for place, content in places.items()
+        for value in planted
+        if value.lower().encode() in content.lower()
+    ]
+    assert leaks == []
+
+
+def ring_texts(ring: Keyring) -> list[str]:
+    return [key.material for key in ring.keys]
 
 
 def _processes(system: System) -> Iterator[tuple[str, bytes]]:

@@ -13,15 +13,19 @@ from uuid import UUID
 import httpx
 import pytest
 from front_door import front_door
+from pydantic import SecretStr
 from serving import bearer
 
-from ecap.clients.postgres import Pool
+from ecap.clients.migrations import migrate
+from ecap.clients.postgres import Pool, open_pool
 from ecap.clients.renewal import PostgresProgress, personal
 from ecap.config import Settings
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.config.renewal import renew
 from ecap.domain.ids import new_id
+from ecap.local.runtime import Runtime
+from ecap.local.state import open_state
 from ecap.serve.auth.routes import api as auth_api
 from ecap.serve.auth.service import opened as auth_opened
 from ecap.serve.users.routes import api
@@ -30,23 +34,39 @@ from ecap.serve.users.service import opened
 ME = "/api/v1/users/me"
 PASSWORD = "a planted-password 17"
 PLANTED = "planted-canary-44"
-SEALED = "auth.users, auth.lookup_keys, auth.signing_keys, auth.outbox, users.profiles"
 
 
 @pytest.fixture
-async def here(settings: Settings, pool: Pool, tmp_path: Path) -> AsyncIterator[Settings]:
-    """With a keyring of its own, and nothing that another one has sealed."""
-    await pool.execute(f"TRUNCATE {SEALED} CASCADE")
+async def here(servers: Runtime, settings: Settings, tmp_path: Path) -> AsyncIterator[Settings]:
+    """With a keyring and a database of its own: others have sealed with theirs."""
+    secrets = open_state(Path(servers.state_dir)).secrets
+    password = SecretStr((secrets / "postgres_superuser_password").read_text())
+    admin = settings.postgres.model_copy(update={"user": "postgres", "password": password})
     path = tmp_path / "keyring"
     FileKeyring(path, Plain()).save(Keyring([new_key(now=time.time())]), revision=None)
     update = {"source": "file", "file": path, "poll_s": 60.0, "trust_s": 3600.0}
-    keyring = settings.keyring.model_copy(update=update)
-    yield settings.model_copy(update={"keyring": keyring})
-    await pool.execute(f"TRUNCATE {SEALED} CASCADE")
+    async with open_pool(admin, service="test") as root:
+        await root.execute("CREATE DATABASE sealed OWNER ecap")
+        try:
+            yield settings.model_copy(
+                update={
+                    "keyring": settings.keyring.model_copy(update=update),
+                    "postgres": settings.postgres.model_copy(update={"database": "sealed"}),
+                }
+            )
+        finally:
+            await root.execute("DROP DATABASE sealed WITH (FORCE)")
 
 
 @pytest.fixture
-async def door(here: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def pool(here: Settings) -> AsyncIterator[Pool]:
+    async with open_pool(here.postgres, service="test") as opened:
+        await migrate(opened)
+        yield opened
+
+
+@pytest.fixture
+async def door(here: Settings, pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
     async with front_door(here, (auth_api, auth_opened), (api, opened)) as client:
         yield client
 
