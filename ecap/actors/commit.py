@@ -8,6 +8,7 @@ then tells a commit that had succeeded from an owner who has been replaced.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from ecap.actors.backoff import Backoff
 from ecap.actors.deadletters import DeadLetter, DeadLetters
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.snapshots import Snapshot
+from ecap.actors.tracing import Traced
 from ecap.clients.postgres import Connection, Pool, load_queries
 from ecap.errors import Fenced, Retryable
 
@@ -46,6 +48,9 @@ class Batch:
     replayed: list[UUID] = field(default_factory=list)
     oldest: datetime | None = None
     events: int = 0
+    began_ns: int = field(default_factory=time.time_ns)
+    traced: list[Traced] = field(default_factory=list)
+    """Empty where no spans are collected."""
 
 
 class _NotMoved(Exception):

@@ -7,13 +7,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ecap import logs
+from ecap import logs, spans
 from ecap.actors.commit import Batch, Move
 from ecap.actors.cursor import Cursor
 from ecap.actors.deadletters import DeadLetter
 from ecap.actors.leases import Lease, Place
 from ecap.actors.pipeline import Pipeline, Record
 from ecap.actors.snapshots import Snapshot
+from ecap.actors.tracing import Traced
 from ecap.clients.kafka import ConsumerRecord
 from ecap.domain.events import Event, EventError, decode
 
@@ -112,6 +113,9 @@ class Owned:
                 else:
                     if result is not None:
                         batch.results.append(result)
+                    if event.traceparent is not None and spans.enabled():
+                        traced = Traced(self.place, pos, event.id, event.traceparent)
+                        batch.traced.append(traced)
                     if batch.oldest is None or event.occurred_at < batch.oldest:
                         batch.oldest = event.occurred_at
                 batch.events += 1

@@ -60,7 +60,8 @@ class RayActorTransport:
         self, method: str, payload: Any, headers: Mapping[str, str], timeout_s: float
     ) -> Any:
         if self._handle is None:
-            self._handle = find(self._name)
+            # Asks the cluster and imports the actor's class: other requests must not wait.
+            self._handle = await asyncio.to_thread(find, self._name)
         if self._handle is None:
             raise Unreached(f"no actor is called {self._name}")
         try:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 from ecap import logs, metrics
+from ecap.actors import tracing
 from ecap.actors.audit import Audit
 from ecap.actors.backoff import Backoff
 from ecap.actors.sending import Sent, send
@@ -196,7 +198,10 @@ class OutboxRelay:
             raise LookupError(f"{lane.place} lacks events from {lane.sent_pos} on in its outbox")
         if lane.place in self._suspected:
             return Sent(lane, lane.sent_pos, lane.kafka_offset)
-        return await send(producer, lane, rows)
+        began_ns = time.time_ns()
+        sent = await send(producer, lane, rows)
+        tracing.sent(lane.place, rows, to_pos=sent.to_pos, began_ns=began_ns)
+        return sent
 
     def _suspect(self, places: set[Place]) -> None:
         if places:

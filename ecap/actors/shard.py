@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ecap import metrics
+from ecap.actors import tracing
 from ecap.actors.asking import Ask, Elsewhere
 from ecap.actors.leases import NotOwner
 from ecap.actors.pipeline import Pipeline
@@ -127,7 +128,7 @@ class Shard:
             headers, now=loop_time, trusted=True, default_timeout_s=_ANSWER_S
         )
         left_s = context.remaining_s(loop_time) or _ANSWER_S
-        with use(context):
+        with use(context), tracing.asked(context, payload.pipeline):
             try:
                 return await self.ask(
                     payload.pipeline,

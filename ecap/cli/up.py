@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -35,8 +36,9 @@ _FORCED = 130
 class Terminal:
     """A line for each part that is ready; on a terminal, also what is being waited for."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, on_lost: Callable[[], None]) -> None:
         self._console = console
+        self._on_lost = on_lost
         self._status: Status | None = None
 
     def ready(self, name: str, detail: str, seconds: float) -> None:
@@ -56,6 +58,10 @@ class Terminal:
             self._status = self._console.status(text)
             self._status.start()
         self._status.update(f"waiting for {text}")
+
+    def lost(self, text: str) -> None:
+        self._console.print(f"  [red]lost[/]   {text}", highlight=False, soft_wrap=True)
+        self._on_lost()
 
     def done(self) -> None:
         if self._status:
@@ -114,7 +120,14 @@ async def _run(
 
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(signum, asked)
-    screen = Terminal(console)
+    lost = False
+
+    def give_up() -> None:
+        nonlocal lost
+        lost = True
+        stop.set()
+
+    screen = Terminal(console, on_lost=give_up)
     console.print(
         f"Starting ECAP in {settings.state_dir.absolute()}", highlight=False, soft_wrap=True
     )
@@ -131,7 +144,7 @@ async def _run(
             started = True
             _show(it, console, seconds=time.perf_counter() - begin)
             await stop.wait()
-            console.print("Stopping; once more Ctrl-C forces the end.")
+            console.print("Stopping; Ctrl-C forces the end.")
             ending = time.perf_counter()
     except asyncio.CancelledError:
         if not stop.is_set():
@@ -141,6 +154,8 @@ async def _run(
     finally:
         screen.done()
     console.print(f"Stopped in {time.perf_counter() - ending:.1f} s; the data stays.")
+    if lost:
+        raise typer.Exit(1)
 
 
 def _show(runtime: Runtime, console: Console, *, seconds: float) -> None:

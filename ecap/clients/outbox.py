@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from ecap.clients.postgres import Connection
 from ecap.domain import events
+from ecap.errors import Invalid
 
 # Schemas are constants of this program, never input; listed so that SQL text can
 # only ever be built from these.
@@ -29,17 +30,30 @@ _INSERT = {
 }
 
 
+# Kafka's default limit is 1 MiB with its own headers; the relay could never send a larger one.
+MAX_EVENT_BYTES = 1_000_000
+
+
 async def append(conn: Connection, schema: str, topic: str, batch: Sequence[events.Event]) -> None:
-    """Write the events in the caller's transaction, in order."""
+    """Write the events in the caller's transaction, in order. Raises Invalid for one that
+    no broker would take, so that nothing is accepted that cannot be told."""
     if not batch:
         return
+    bodies = [_encoded(event) for event in batch]
     await conn.execute(
         _INSERT[schema],
         [event.id for event in batch],
         [topic] * len(batch),
         [event.key for event in batch],
-        [events.encode(event) for event in batch],
+        bodies,
     )
+
+
+def _encoded(event: events.Event) -> bytes:
+    body = events.encode(event)
+    if len(body) > MAX_EVENT_BYTES:
+        raise Invalid(f"{event.type} takes {len(body)} bytes; {MAX_EVENT_BYTES} may be told")
+    return body
 
 
 async def append_raw(

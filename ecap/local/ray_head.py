@@ -76,6 +76,15 @@ def raylet_pid(node: Head) -> int:
     return int(raylet.process.pid)
 
 
+def ended(node: Head) -> str | None:
+    """Which of the processes that Ray cannot do without has ended; None while all run."""
+    for name in ("gcs_server", "raylet"):
+        (found,) = node.all_processes[name]
+        if found.process.poll() is not None:
+            return name
+    return None
+
+
 def connect(address: str, *, namespace: str, log_path: Path) -> None:
     """What Ray would print about other processes goes to `log_path`."""
     output = log_path.open("a", buffering=1)

@@ -27,6 +27,7 @@ NAMESPACE = "ecap"
 _SESSION = "session"
 _MIN_CPUS = 4  # what replicas and actors ask for together, on one core too
 _OBJECT_STORE_BYTES = 256 << 20
+_LOOK_EVERY_S = 0.5
 
 # Loopback ports of Ray and HAProxy, by the name they have in runtime.json.
 PORTS = {
@@ -158,6 +159,16 @@ class RayNode:
         raylet = self._head.raylet_pid(self._node)
         self._records = await asyncio.to_thread(self._record, raylet)
         return Started(raylet, logs)
+
+    async def lost(self) -> str:
+        """Waits until Ray is beyond help, and says why."""
+        while (name := self._head.ended(self._node)) is None:  # noqa: ASYNC110  nothing tells
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return f"Ray's {name} has ended"
+
+    @property
+    def alive(self) -> bool:
+        return self._node is not None and self._head.ended(self._node) is None
 
     async def stop(self) -> None:
         if self._head and self._node:

@@ -48,6 +48,10 @@ class Screen(Protocol):
 
     def waiting(self, text: str) -> None: ...
 
+    def lost(self, text: str) -> None:
+        """Something has ended that cannot be started again: all has to end."""
+        ...
+
 
 @asynccontextmanager
 async def up(
@@ -77,8 +81,7 @@ async def up(
         stack.push_async_callback(_stopped, state, found)
         full = await asyncio.to_thread(load, {**environ, **found.environ})
         apps = import_module("ecap.local.ray_apps")  # late: Ray reads its environment at import
-        stack.push_async_callback(apps.stop_actors)
-        stack.push_async_callback(asyncio.to_thread, apps.stop)  # first: nobody asks from outside
+        stack.push_async_callback(_end_applications, apps, node)
         await _schema(full, screen)
         screen.waiting("services and actors")
         serve = _services_ready(apps, found, services, screen)
@@ -92,7 +95,19 @@ async def up(
             control.serving(node.folder / "control", lambda: _report(apps))
         )
         await stack.enter_async_context(kept(state, planned.servers, note=screen.note))
+        watching = asyncio.create_task(_watch(node, screen), name="watch-ray")
+        stack.callback(watching.cancel)
         yield found
+
+
+async def _watch(node: RayNode, screen: Screen) -> None:
+    screen.lost(f"{await node.lost()}; what was accepted is kept")
+
+
+async def _end_applications(apps: Any, node: RayNode) -> None:
+    if node.alive:  # without Ray there is nobody to ask
+        await asyncio.to_thread(apps.stop)  # first: nobody asks from outside
+        await apps.stop_actors()
 
 
 def _plan(

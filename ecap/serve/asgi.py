@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ecap import logs, spans
 from ecap.config.settings import Http, Limits
 from ecap.errors import DeadlineExceeded, EcapError, Malformed, Overloaded
-from ecap.mesh.context import CallContext, use
+from ecap.mesh.context import CallContext, own
 from ecap.serve import admission, answers, bodies, cors, limits
 from ecap.serve.access import Access, AccessLog
 from ecap.serve.answers import Answer
@@ -161,8 +161,8 @@ class Edge:
             deadline=deadline,
             bearer=request.bearer,
         )
-        with use(around):
-            return await endpoint.handler(call, *arguments)
+        own(around)
+        return await endpoint.handler(call, *arguments)
 
     def _timeout_s(self, request: Received, endpoint: Endpoint) -> float:
         given = request.headers.get(b"x-request-timeout")

@@ -15,6 +15,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,6 +32,14 @@ _REASONS = {
     504: "Gateway Timeout",
 }
 _RETRY_AFTER_S = 1
+# An id that is not well formed would be echoed by Serve; one made here costs the replica
+# nothing. With its watch for the end of the connection off, Serve needs no tasks of its own
+# for a request: the edge has deadlines, and its streams watch their readers.
+_REQUEST = r"""    acl ecap_request_id req.hdr_cnt(x-request-id) eq 1
+    acl ecap_request_id_formed req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$
+    http-request set-header x-request-id %[uuid] unless ecap_request_id ecap_request_id_formed
+    http-request set-header x-request-disconnect-disabled ?1
+"""
 
 
 def problem(slug: str, title: str, status: int, detail: str) -> str:
@@ -67,11 +76,19 @@ def rewrite(config: str, *, errors: Path, loopback: bool) -> str:
     """
     files = "".join(f'    errorfile {code} "{errors}/{code}.http"\n' for code in _PROBLEMS)
     missing = problem("not-found", "Not found", 404, "no service answers at this path")
-    steps = [
+    steps: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
         # Our own access log has the ids; state changes of servers go to the manager's files.
         (r"^    log .*local0 \w+$", "    log stderr format short local0 notice"),
         (r"^(    stats socket \S+ mode )\d+", r"\g<1>600"),
-        (r"^(?:    option forwardfor\n)?(    option httplog\n)", r"    option forwardfor\n\1"),
+        # dontlog-normal: lines that nothing is to keep are not even made.
+        (
+            r"^(?:    option forwardfor\n    option dontlog-normal\n)?(    option httplog\n)",
+            r"    option forwardfor\n    option dontlog-normal\n\1",
+        ),
+        (
+            rf"^(frontend http_frontend\n    bind .*\n)(?:{re.escape(_REQUEST)})?",
+            lambda found: found[1] + _REQUEST,
+        ),
         (r"^(?:    errorfile \d+ .*\n)+", files),
         (
             r"^    http-request return status 404 content-type \S+ .*string .*$",

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp import collector
 
 from ecap import spans
 
@@ -27,28 +24,6 @@ def span(trace_id: str = TRACE, *, error: str | None = None) -> spans.Span:
         attributes={"http.route": "/x"},
         error=error,
     )
-
-
-@asynccontextmanager
-async def collector(received: list[ExportTraceServiceRequest]) -> AsyncIterator[str]:
-    async def take(request: web.Request) -> web.Response:
-        body = await request.read()
-        if request.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        received.append(ExportTraceServiceRequest.FromString(body))
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/v1/traces", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_span_arrives_as_it_was_made() -> None:

@@ -14,8 +14,10 @@ from ecap.actors.audit import Audit
 from ecap.actors.relay import OutboxRelay
 from ecap.actors.topic_log import TopicLog
 from ecap.clients.kafka import TopicPartition, open_consumer
+from ecap.clients.outbox import MAX_EVENT_BYTES
 from ecap.clients.postgres import Pool
 from ecap.domain.events import TOPICS
+from ecap.errors import Invalid
 
 
 @asynccontextmanager
@@ -151,3 +153,9 @@ async def test_an_event_larger_than_a_batch_is_sent_in_its_place(world: World) -
         await until(lambda: all_sent(world.pool, 51))
     (records,) = [r for r in (await in_kafka(world)).values() if r]
     assert [pos for pos, _ in records] == list(range(51))
+
+
+async def test_an_event_no_broker_would_take_is_refused_where_it_arises(world: World) -> None:
+    with pytest.raises(Invalid, match=r"order\.placed takes"):
+        await place(world.pool, [order("a", 1), order("b", 1, card="x" * MAX_EVENT_BYTES)])
+    assert await world.pool.fetchval("SELECT count(*) FROM orders.outbox") == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -103,6 +104,34 @@ async def test_the_address_of_the_caller_reaches_the_replica(
         ):
             await until_answered(client, "/orders", 200)
     assert any(b"x-forwarded-for: 127.0.0.1" in head.lower() for head in seen)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ([], False),
+        (["a-1.b:c_d"], True),
+        (['a"}, {"b'], False),
+        (["x" * 129], False),
+        (["one", "two"], False),
+        (["one, two"], False),
+    ],
+)
+async def test_a_request_has_one_well_formed_id(
+    tmp_path: Path, chosen: tuple[int, int], given: list[str], kept: bool
+) -> None:
+    front, behind = chosen
+    seen: list[bytes] = []
+    headers = [("x-request-id", value) for value in given]
+    with proxy(tmp_path, front=front, upstream=behind):
+        async with (
+            upstream(behind, seen),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{front}", headers=headers) as client,
+        ):
+            await until_answered(client, "/orders", 200)
+    [found] = re.findall(rb"(?im)^x-request-id: (.*)\r$", seen[-1])
+    assert found.decode() in given if kept else re.fullmatch(rb"[0-9a-f-]{36}", found)
+    assert b"\r\nx-request-disconnect-disabled: ?1\r\n" in seen[-1]
 
 
 async def test_failures_are_problems_with_the_right_status(

@@ -42,6 +42,14 @@ class Started:
         assert found is not None
         return found
 
+    def ready(self) -> None:
+        until(
+            lambda: "Ready in" in self.output.read_text() or self.process.poll() is not None,
+            within_s=_READY_S,
+            what=self.output.read_text,
+        )
+        assert self.process.poll() is None, self.output.read_text()
+
     def processes(self) -> list[psutil.Process]:
         pids = [self.process.pid, *(server.pid for server in self.runtime.servers)]
         return list({process for pid in pids for process in memory.tree(pid)})
@@ -54,29 +62,28 @@ def until(condition: Callable[[], bool], *, within_s: float, what: Callable[[], 
         time.sleep(0.1)
 
 
+def start(folder: Path, output: Path) -> subprocess.Popen[bytes]:
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            [*_ECAP, "up", "--only", "catalog"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
 @pytest.fixture(scope="module")
 def started() -> Iterator[Started]:
     with tempfile.TemporaryDirectory(prefix="ecap my shop ", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)
         output = folder / "output"
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [*_ECAP, "up", "--only", "catalog"],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
+        process = start(folder, output)
         found = Started(folder, process, output)
         try:
-            until(
-                lambda: "Ready in" in output.read_text() or process.poll() is not None,
-                within_s=_READY_S,
-                what=output.read_text,
-            )
-            assert process.poll() is None, output.read_text()
+            found.ready()
             yield found
         finally:
             if process.poll() is None:
@@ -134,7 +141,7 @@ def test_no_secret_is_in_a_command_line_an_environment_or_a_log(started: Started
 
 
 def test_what_a_killed_start_leaves_is_cleaned_up(started: Started) -> None:
-    """The last one: it ends what the others look at."""
+    """After the others: it ends what they look at."""
     before = started.processes()
     os.kill(started.process.pid, signal.SIGKILL)
     started.process.wait()
@@ -147,3 +154,18 @@ def test_what_a_killed_start_leaves_is_cleaned_up(started: Started) -> None:
         within_s=30,
         what=lambda: str([p for p in before if p.is_running()]),
     )
+
+
+def test_without_ray_it_ends_and_says_why(started: Started) -> None:
+    output = started.folder / "second output"
+    again = Started(started.folder, start(started.folder, output), output)
+    try:
+        again.ready()
+        [raylet] = [server.pid for server in again.runtime.servers if server.name == "ray"]
+        os.kill(raylet, signal.SIGKILL)
+        assert again.process.wait(60) == 1
+    finally:
+        if again.process.poll() is None:
+            again.process.kill()
+    assert "Ray's raylet has ended" in output.read_text()
+    assert started.ecap("status").returncode == 3
