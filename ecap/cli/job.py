@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as jsonlib
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -106,8 +105,8 @@ def submit(
         parse(find(name), arg or ())  # a mistake is cheapest here
         place = job_places.of(cluster, context=context, namespace=namespace, release=release)
         job = place.submit(name, arg or (), workers=workers)
-        print(f"{job}: submitted", flush=True)
         if not watch:
+            print(f"{job}: submitted")
             print(f"`ecap job logs {job}{' --cluster' if cluster else ''}` shows what it says")
             return
         code = _watched(place, job)
@@ -147,7 +146,7 @@ def logs(
     """What a job has said."""
     with _failing():
         place = job_places.of(cluster, context=context, namespace=namespace, release=release)
-        place.follow(job, sys.stdout.write, to_the_end=follow)
+        place.follow(job, _say, to_the_end=follow)
 
 
 @app.command()
@@ -166,7 +165,8 @@ def stop(
 
 def _watched(place: Place, job: str) -> int:
     try:
-        return place.follow(job, sys.stdout.write, to_the_end=True)
+        print(f"{job}: submitted", flush=True)
+        return place.follow(job, _say, to_the_end=True)
     except KeyboardInterrupt:
         print(f"\n{job}: {place.stop(job)}")
         return local.STOPPED
@@ -209,6 +209,10 @@ def _telling() -> Iterator[Callable[[str], None]]:
     finally:
         if copy:
             copy.close()
+
+
+def _say(text: str) -> None:
+    print(text, end="", flush=True)
 
 
 def _nothing(line: str) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import msgspec
-
-from ecap.clients.rayjobs import RayJobs, open_rayjobs
 from ecap.config import load
 from ecap.config.control import Kubernetes
 from ecap.errors import Conflict
 from ecap.local.jobs import Jobs
 from ecap.local.state import open_state
 
-T = TypeVar("T")
 Row = dict[str, Any]
 Say = Callable[[str], object]
 _LOCAL_POLL_S = 0.3
-_CLUSTER_POLL_S = 3.0
 
 
 class Place(Protocol):
@@ -74,53 +69,6 @@ class Here:
         return self._jobs.stop(job)
 
 
-class OnCluster:
-    def __init__(self, settings: Kubernetes, *, namespace: str, release: str) -> None:
-        self._settings = settings
-        self._namespace = namespace
-        self._release = release
-
-    def submit(self, name: str, arguments: Sequence[str], *, workers: int | None) -> str:
-        command = ["ecap", "job", "run", name]
-        for argument in arguments:
-            command += ["--arg", argument]
-        return self._asked(lambda jobs: jobs.submit(name, command, workers=workers))
-
-    def rows(self, job: str | None) -> list[Row]:
-        if job:
-            return [msgspec.to_builtins(self._asked(lambda jobs: jobs.find(job)))]
-        rows: list[Row] = msgspec.to_builtins(self._asked(lambda jobs: jobs.all()))
-        return rows
-
-    def follow(self, job: str, say: Say, *, to_the_end: bool) -> int:
-        said, state = 0, ""
-        while True:
-            found = self._asked(lambda jobs: jobs.find(job))
-            if found.state != state and to_the_end:
-                state = found.state
-                say(f"{job}: {state}\n")
-            text = self._asked(lambda jobs: jobs.log(job)) if found.cluster else found.message
-            if len(text) > said:
-                say(text[said:])
-                said = len(text)
-            if found.code is not None or not to_the_end:
-                return found.code or 0
-            time.sleep(_CLUSTER_POLL_S)
-
-    def stop(self, job: str) -> str:
-        self._asked(lambda jobs: jobs.stop(job))
-        return "deleted, with its cluster"
-
-    def _asked(self, ask: Callable[[RayJobs], Awaitable[T]]) -> T:
-        async def connected() -> T:
-            async with open_rayjobs(
-                self._settings, namespace=self._namespace, release=self._release
-            ) as jobs:
-                return await ask(jobs)
-
-        return asyncio.run(connected())
-
-
 def of(cluster: bool, *, context: str | None, namespace: str, release: str) -> Place:
     settings = load(secrets=False)
     if not cluster:
@@ -128,4 +76,8 @@ def of(cluster: bool, *, context: str | None, namespace: str, release: str) -> P
     named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     kubeconfig = Path(named or "~/.kube/config").expanduser()
     chosen = Kubernetes(kubeconfig=kubeconfig, context=context)
-    return OnCluster(chosen, namespace=namespace, release=release)
+    # Late: the client of Kubernetes takes a second to import.
+    place: Place = import_module("ecap.cli.job_cluster").OnCluster(
+        chosen, namespace=namespace, release=release
+    )
+    return place

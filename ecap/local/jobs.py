@@ -80,13 +80,19 @@ class Jobs:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C of this terminal is not its own
             )
+        try:
+            self._begun(process, job)
+        except BaseException:  # Ctrl-C, too: nobody knows of this job yet
+            process.kill()
+            raise
+        return self.find(job)
+
+    def _begun(self, process: subprocess.Popen[bytes], job: str) -> None:
         deadline = time.monotonic() + _BEGIN_S
         while process.poll() is None and self.find(job).pid is None:
             if time.monotonic() > deadline:
-                process.kill()
                 raise Unavailable(f"{job} does not begin; its output: {self.log(job)}")
             time.sleep(_POLL_S)
-        return self.find(job)
 
     def all(self) -> list[Record]:
         """Newest first."""

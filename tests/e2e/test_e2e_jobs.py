@@ -79,15 +79,3 @@ def test_ctrl_c_ends_the_job(system: System) -> None:
     watching.stdout.close()
     (row,) = json.loads(system.ecap("job", "status", job, "--json").stdout)
     assert row["state"] == "stopped"
-
-
-def test_a_mistake_is_said_before_anything_starts(system: System) -> None:
-    for arguments, words in (
-        (("revenu",), "no job revenu"),
-        (("revenue", "--arg", "since=yesterday"), "since"),
-        (("revenue", "--arg", "since=2026-01-01T00:00:00"), "timezone"),
-        (("archive",), "to"),
-    ):
-        done = system.ecap("job", "submit", *arguments)
-        assert done.returncode == 1
-        assert words in done.stderr

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +11,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from click.testing import Result
+from typer.testing import CliRunner
+
+from ecap.cli import job_cluster
+from ecap.cli.job import app
 
 _JOBS = "/apis/ray.io/v1/namespaces/ecap/rayjobs"
 _TEMPLATE = {
@@ -74,9 +77,9 @@ class Api:
 
 @asynccontextmanager
 async def serving(api: Api) -> AsyncIterator[int]:
-    app = web.Application()
+    server = web.Application()
     core = "/api/v1/namespaces/ecap"
-    app.add_routes(
+    server.add_routes(
         [
             web.get(f"{core}/configmaps/ecap-rayjob", api.template),
             web.get(f"{core}/pods", api.pods),
@@ -87,7 +90,7 @@ async def serving(api: Api) -> AsyncIterator[int]:
             web.delete(f"{_JOBS}/{{name}}", api.delete),
         ]
     )
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(server)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -110,21 +113,17 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         path = tmp_path / "kubeconfig"
         path.write_text(json.dumps(config))
         monkeypatch.setenv("KUBECONFIG", str(path))
+        monkeypatch.setattr(job_cluster, "_POLL_S", 0.01)
         yield made
 
 
-async def ecap(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "ecap.cli.main", "job", *arguments, "--cluster"],
-        capture_output=True,
-        text=True,
-    )
+async def ecap(*arguments: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--cluster"])
 
 
 async def test_one_command_to_the_end(api: Api) -> None:
     done = await ecap("submit", "revenue", "--arg", "slice_events=5", "--workers", "4", "--watch")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert "ecap-revenue-abcde: submitted" in done.stdout
     assert "the stream equals the recomputation" in done.stdout
     job = api.jobs["ecap-revenue-abcde"]
@@ -132,19 +131,19 @@ async def test_one_command_to_the_end(api: Api) -> None:
     assert job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplicas"] == 4
     assert job["metadata"]["labels"] == {"a": "b", "ecap.io/job": "revenue"}
     assert "ecap-revenue-abcde" in (await ecap("status")).stdout
-    assert (await ecap("stop", "ecap-revenue-abcde")).returncode == 0
+    assert (await ecap("stop", "ecap-revenue-abcde")).exit_code == 0
     assert api.jobs == {}
 
 
 async def test_a_job_that_fails_and_what_cannot_be_had(api: Api) -> None:
     api.message = "exit code 3"
     done = await ecap("submit", "revenue", "--watch")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "FAILED" in done.stdout
     missing = await ecap("logs", "nobody")
-    assert missing.returncode == 1
+    assert missing.exit_code == 1
     assert "there is none" in missing.stderr
     api.refusing = 403
     refused = await ecap("submit", "revenue")
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert "Role for jobs" in refused.stderr
