@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ecap import spans
 from ecap.config import following
-from ecap.config.following import LEVEL
+from ecap.config.following import LEVEL, Follow
 from ecap.config.member import Member
 
 
 def follow(member: Member, actor: object) -> None:
     """Called once, when the actor has started and before it takes part."""
-    following.follow(member, (LEVEL, *following.follows(actor)))
+    ratio = Follow("telemetry.sample_ratio", float, spans.sample)
+    following.follow(member, (LEVEL, ratio, *following.follows(actor)))

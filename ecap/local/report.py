@@ -15,7 +15,7 @@ from ecap.local.runtime import Server
 from ecap.local.state import StateDir
 
 _REPLICA = re.compile(r"ray::ServeReplica:(?P<app>[\w-]+):")
-_ACTORS = {"_SupervisorHost": "supervisor"}
+_ACTORS = {"SupervisorHost": "supervisor"}
 _WORKER = re.compile(r"ray::(?P<name>[\w-]+)")
 
 

@@ -36,7 +36,7 @@ _READY_S = 300.0
 _END_S = 90.0
 _ECAP = (sys.executable, "-m", "ecap.cli.main")
 _WORKER = re.compile(r"ray::(?P<title>[\w:-]+)")
-_SUPERVISOR = "_SupervisorHost"
+_SUPERVISOR = "SupervisorHost"
 # What Ray writes about itself; it complains of much that is well.
 _RAYS_OWN = re.compile(r"gcs_|raylet|python-core|dashboard|runtime_env|event|agent|driver")
 _PATIENCE = {

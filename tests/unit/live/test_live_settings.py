@@ -41,13 +41,14 @@ READ = {
 EVERY_REPLICA = {
     "log.level", "http", "limits", "mesh", "postgres", "auth.clock_skew_s", "telemetry.sample_ratio"
 }  # fmt: skip
-EVERY_SHARD = {"log.level", "postgres", "stream"}
+EVERY_ACTOR = {"log.level", "telemetry.sample_ratio"}
+EVERY_SHARD = EVERY_ACTOR | {"postgres", "stream"}
 FOLLOWED = {
     **dict.fromkeys(SERVICES, EVERY_REPLICA),
     "auth": EVERY_REPLICA | {"auth"},
     "analytics": EVERY_REPLICA | {"auth.access_ttl_s"},
-    "limits": {"log.level"},
-    "relay": {"log.level", "postgres", "outbox"},
+    "limits": EVERY_ACTOR,
+    "relay": EVERY_ACTOR | {"postgres", "outbox"},
     "fraud-0": EVERY_SHARD | {"fraud"},
     "streams-0": EVERY_SHARD | {"stream.late_after_s", "notifications", "smtp", "webhook"},
     DEPLOYER: {"services"},

@@ -1,0 +1,147 @@
+"""The bodies of the Ray actors.
+
+Light on purpose: whoever holds a handle of an actor imports this module with it, and
+a replica needs nothing of what actors are made of. So that is imported late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from ecap import logs, spans
+from ecap.actors.following import follow
+from ecap.actors.garbage import collect_rarely
+from ecap.actors.hub_link import CONFIG, HubConnection
+from ecap.actors.reach import Raised, RayActorTransport
+from ecap.actors.supervisor import Spec, Supervisor, Watch
+from ecap.config import Settings, load
+from ecap.config.joining import taking_part
+from ecap.config.member import Member
+from ecap.config.protocol import Health
+from ecap.errors import EcapError, NotFound
+
+SUPERVISOR = "supervisor"
+
+# A worker of Ray starts in two seconds, and Ray itself restarts one that was killed.
+_WATCH = Watch(every_s=2.0, answer_s=5.0, misses=5, stop_s=15.0)
+
+
+class Hosted:
+    """Any actor but the supervisor, by name."""
+
+    async def __init__(self, name: str, environ: Mapping[str, str]) -> None:  # type: ignore[misc]
+        self._refused: EcapError | None = None
+        hosting = import_module("ecap.actors.hosting")
+        collect_rarely()
+        try:
+            environ = {**os.environ, **environ}
+            settings = load(environ)
+            _set_up(name, settings)
+            self._actor = hosting.build(name, settings, environ)
+            self._stack = AsyncExitStack()
+            await self._actor.start()
+            await self._join(name, settings)
+        except EcapError as exc:
+            # Raised from here, Ray would turn it into a text about a dead actor.
+            self._refused = exc
+
+    async def _join(self, name: str, settings: Settings) -> None:
+        """It serves with what it has loaded; what runs comes from the hub when that is there."""
+        if name == CONFIG:
+            return
+        member = _member(name, settings, health=self._health)
+        follow(member, self._actor)
+        await self._stack.enter_async_context(taking_part(member))
+
+    def _health(self) -> Health:
+        found = self._actor.health()
+        return Health(ok=bool(found.get("alive", True) and found.get("ok", True)))
+
+    async def ready(self) -> Raised | None:
+        return Raised(self._refused) if self._refused else None
+
+    async def health(self) -> Mapping[str, Any]:
+        if self._refused:
+            return {"alive": False, "ok": False, "trouble": str(self._refused)}
+        return {**self._actor.health(), "pid": os.getpid()}
+
+    async def call(self, question: bytes) -> bytes:
+        """What `RayActorTransport` packs."""
+        if self._refused:
+            return pickle.dumps(Raised(self._refused))
+        method, payload, headers = pickle.loads(question)  # noqa: S301  from our own processes
+        try:
+            answer = await self._actor.handle(method, payload, headers)
+        except EcapError as exc:
+            answer = Raised(exc)
+        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+
+    async def stop(self) -> None:
+        if not self._refused:
+            await self._stack.aclose()
+            await self._actor.stop()
+            await asyncio.to_thread(spans.shutdown)
+
+
+class SupervisorHost:
+    """Restarted by Ray like the others, it adopts the actors that are running."""
+
+    async def __init__(self, environ: Mapping[str, str]) -> None:  # type: ignore[misc]
+        hosting, remote = (import_module(f"ecap.actors.{name}") for name in ("hosting", "remote"))
+        settings = load({**os.environ, **environ}, secrets=False)
+        _set_up(SUPERVISOR, settings)
+        specs = [
+            Spec(name, partial(remote.started, name, environ)) for name in hosting.names(settings)
+        ]
+        self._supervisor = Supervisor(specs, watch=_WATCH)
+        self._stack = AsyncExitStack()
+        await self._supervisor.start()
+        member = _member(SUPERVISOR, settings)
+        follow(member, self._supervisor)
+        await self._stack.enter_async_context(taking_part(member))
+
+    async def ready(self) -> Raised | None:
+        try:
+            await self._supervisor.ready()
+        except EcapError as exc:
+            return Raised(exc)
+        return None
+
+    async def status(self) -> dict[str, dict[str, Any]]:
+        return self._supervisor.status()
+
+    async def call(self, question: bytes) -> bytes:
+        """As the other actors are asked; the gateway wants to know who is well."""
+        method, _, _ = pickle.loads(question)  # noqa: S301  from our own processes
+        if method != "status":
+            return pickle.dumps(Raised(NotFound(f"the supervisor does not know {method}")))
+        return pickle.dumps(self._supervisor.status())
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+        await self._supervisor.stop()
+
+
+def _set_up(name: str, settings: Settings) -> None:
+    logs.setup(service=name, level=settings.log.level, style=settings.log.style)
+    telemetry = settings.telemetry
+    spans.setup(telemetry.otlp_endpoint, service=name, ratio=telemetry.sample_ratio)
+
+
+def _member(name: str, settings: Settings, *, health: Callable[[], Health] = Health) -> Member:
+    return Member(
+        name,
+        kind="actor",
+        settings=settings,
+        link=HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s),
+        clock=time.monotonic,
+        health=health,
+    )
