@@ -23,8 +23,6 @@ import httpx
 import psutil
 
 from ecap.config import Settings, load
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.local import control, ports, runtime
 from ecap.local.ray_node import RayNode
 from ecap.local.runtime import Runtime
@@ -215,7 +213,6 @@ def running() -> Iterator[System]:
     state = open_state(folder / "s")
     state.create()
     _own_ports(state)
-    FileKeyring(folder / "keyring", Plain()).save(Keyring([new_key(now=0)]), revision=None)
     with (folder / "output").open("wb") as file:
         process = subprocess.Popen(
             [*_ECAP, "up"],
@@ -245,12 +242,8 @@ def _own_ports(state: StateDir) -> None:
 
 def _environ(state: StateDir) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith(("ECAP", "RAY_"))}
-    keyring = {
-        "ECAP__KEYRING__SOURCE": "file",
-        "ECAP__KEYRING__FILE": str(state.root.parent / "keyring"),
-    }
     here = {"ECAP__STATE_DIR": str(state.root), "COLUMNS": "200"}
-    return {**own, **_PATIENCE, **keyring, **here}
+    return {**own, **_PATIENCE, **here}
 
 
 def _wait_ready(system: System) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,8 @@ from stream_servers import World
 from ecap.actors import hosting
 from ecap.actors.reach import RayActors, RayActorTransport
 from ecap.actors.remote import ensure_supervisor, statuses, stop_all
+from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.config.settings import CallPolicySettings, Mesh
 from ecap.domain.ids import new_id
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
@@ -40,8 +43,12 @@ def node() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def supervised(world: World) -> AsyncIterator[None]:
-    await ensure_supervisor(world.environ(ECAP__SMTP__HOST="127.0.0.1"), boot_id="one")
+async def supervised(world: World, folder: Path) -> AsyncIterator[None]:
+    keyring = folder / "keyring"
+    FileKeyring(keyring, Plain()).save(Keyring([new_key(now=0)]), revision=None)
+    more = {"ECAP__KEYRING__SOURCE": "file", "ECAP__KEYRING__FILE": str(keyring)}
+    environ = world.environ(ECAP__SMTP__HOST="127.0.0.1", **more)
+    await ensure_supervisor(environ, boot_id="one")
     try:
         yield
     finally:
@@ -79,9 +86,11 @@ async def pid_of(name: str) -> int:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
-async def test_actors_start_answer_survive_and_stop(node: None, world: World) -> None:
+async def test_actors_start_answer_survive_and_stop(
+    node: None, world: World, tmp_path: Path
+) -> None:
     settings = world.settings()
-    async with supervised(world):
+    async with supervised(world, tmp_path):
         assert set(await statuses()) == set(hosting.names(settings))
         patient = Mesh(default=CallPolicySettings(attempts=5))
         shards = RayActors(settings).shards(world.pool, clients=MeshClients(patient))
