@@ -319,7 +319,8 @@ async def test_many_workers_share_the_work(
 async def test_stopping_waits_for_what_is_under_way(
     pool: Pool, settings: Settings, mailbox: Mailbox
 ) -> None:
-    settings = configured(settings, mailbox)
+    # At its limit, so that no claim is under way when it is asked to stop.
+    settings = configured(settings, mailbox, concurrency=1)
     await order(pool, settings, 1)
     mailbox.open.clear()
     (worker,) = workers(settings, pool)
