@@ -73,7 +73,7 @@ class System:
     @cached_property
     def settings(self) -> Settings:
         """As a worker sees them, with the secrets from Vault."""
-        return load({**self.runtime.environ, **_PATIENCE})
+        return load({**self.runtime.environ, **_PATIENCE, **_keyring(self.state)})
 
     @property
     def url(self) -> str:
@@ -245,12 +245,15 @@ def _own_ports(state: StateDir) -> None:
 
 def _environ(state: StateDir) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith(("ECAP", "RAY_"))}
-    keyring = {
+    here = {"ECAP__STATE_DIR": str(state.root), "COLUMNS": "200"}
+    return {**own, **_PATIENCE, **_keyring(state), **here}
+
+
+def _keyring(state: StateDir) -> dict[str, str]:
+    return {
         "ECAP__KEYRING__SOURCE": "file",
         "ECAP__KEYRING__FILE": str(state.root.parent / "keyring"),
     }
-    here = {"ECAP__STATE_DIR": str(state.root), "COLUMNS": "200"}
-    return {**own, **_PATIENCE, **keyring, **here}
 
 
 def _wait_ready(system: System) -> None:
