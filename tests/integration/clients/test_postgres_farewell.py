@@ -53,13 +53,16 @@ async def test_between_farewell_and_end_it_is_away(settings: Settings) -> None:
         open_pool(settings.postgres, service="beside") as beside,
         open_pool(there.postgres, service="farewell") as pool,
     ):
-        with pytest.raises(Unavailable):
+
+        async def ask() -> None:
             async with pool.connection() as conn:
                 pid = await conn.fetchval("SELECT pg_backend_pid()")
                 await beside.execute("SELECT pg_terminate_backend($1)", pid)
                 await line.hung_up.wait()
-                # Whether the message was read already depends on the loop: it is in one turn.
+                # The message has to be read, which takes the loop one turn.
                 await asyncio.sleep(0)
                 with translated():
                     await conn.fetchval("SELECT 1", timeout=20)
-        assert await beside.fetchval("SELECT 1") == 1
+
+        with pytest.raises(Unavailable):
+            await ask()
