@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from free_ports import again_if_taken
 
 from ecap.config import Settings, load
 from ecap.local.runtime import Runtime
@@ -32,10 +34,18 @@ async def servers(state_dir: Path) -> AsyncIterator[Runtime]:
     from ecap.local.servers import open_servers
 
     plain: dict[str, str] = {}
-    async with open_servers(
-        load(plain, secrets=False), state_dir, environ=plain, durable=False, beside_others=True
-    ) as found:
-        yield found
+    async with AsyncExitStack() as stack:
+        yield await again_if_taken(
+            lambda: stack.enter_async_context(
+                open_servers(
+                    load(plain, secrets=False),
+                    state_dir,
+                    environ=plain,
+                    durable=False,
+                    beside_others=True,
+                )
+            )
+        )
 
 
 @pytest.fixture(scope="session")

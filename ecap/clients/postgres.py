@@ -40,6 +40,8 @@ _AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    # What it says between the server's farewell and the end of the connection.
+    asyncpg.InternalClientError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
@@ -222,7 +224,7 @@ class Pool:
         async with self.connection() as conn:
             return await conn.execute(query, *args)
 
-    async def ping(self, *, timeout_s: float = 1.0) -> None:
+    async def ping(self, *, timeout_s: float = 2.5) -> None:
         """Raises Unavailable."""
         with translated():
             async with asyncio.timeout(timeout_s):

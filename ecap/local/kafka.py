@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import psutil
+
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
@@ -59,8 +61,18 @@ async def accepting(child: Child, port: int, *, within_s: float) -> None:
             _, writer = await asyncio.open_connection(LOOPBACK, port)
             writer.close()
             await writer.wait_closed()
-            return
+            if _listens(child.pid, port):
+                return
         await asyncio.sleep(_POLL_S)
     raise Unavailable(
         f"{child.name} does not answer after {within_s:.0f} s:\n{tail(child.log_path)}"
     )
+
+
+def _listens(pid: int, port: int) -> bool:
+    """A stranger that took the port first would have answered as well."""
+    try:
+        found = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.NoSuchProcess:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr[1] == port for one in found)

@@ -17,7 +17,10 @@ from ecap.serve.models import Model
 from ecap.serve.routing import Api, Call, Check, Handler, Raw
 
 _log = logs.get("ecap.health")
-_CHECK_TIMEOUT_S = 2.0
+# What is dead refuses at once; this is for what hangs. A busy machine is late and well,
+# and calling it unready makes it no faster: longer than a request waits for a connection
+# or another service by default, shorter than the 5 s that probes commonly wait.
+CHECK_TIMEOUT_S = 3.0
 
 
 class Alive(Model):
@@ -83,10 +86,10 @@ async def outcomes(checks: Mapping[str, Check]) -> dict[str, str]:
 
 async def _outcome(name: str, check: Check) -> str:
     try:
-        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check()
     except TimeoutError:
-        return f"no answer within {_CHECK_TIMEOUT_S:g} s"
+        return f"no answer within {CHECK_TIMEOUT_S:g} s"
     except EcapError as exc:
         return exc.detail
     except Exception:  # noqa: BLE001  a check that breaks means that nobody knows

@@ -12,10 +12,11 @@ from ecap.serve.gateway.catalogue import Catalogue, Known
 from ecap.serve.gateway.fresh import Fresh
 from ecap.serve.gateway.hub import HubDesk
 from ecap.serve.gateway.readiness import WholeReadiness
+from ecap.serve.health import CHECK_TIMEOUT_S
 from ecap.serve.process import Process
 
 SUPERVISOR = "supervisor"
-_ASK_ONCE = CallPolicy(attempts=1, timeout_s=1.5)
+_ASK_ONCE = CallPolicy(attempts=1, timeout_s=CHECK_TIMEOUT_S)
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+from free_ports import on_a_free_port
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings, load
+from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.local.kafka import Kafka
-from ecap.local.ports import choose
 from ecap.local.postgres import SUPERUSER, Postgres
 from ecap.local.state import StateDir, open_state, write_private
 
-_PORTS = random.Random(os.getpid())
 _NAMES = iter(range(10_000))
 
 APPLIED = """
@@ -32,18 +32,22 @@ CREATE TABLE applied (
 """
 
 
-def free_port() -> int:
-    return choose({"x": 1}, remembered={}, rng=_PORTS)["x"]
-
-
 class Broker:
     """Killed and started again it is empty: it keeps everything in memory."""
 
-    def __init__(self, state: StateDir) -> None:
-        self.port = free_port()
-        self._state = state
-        self._server = Kafka(state, port=self.port)
+    def __init__(self, state: StateDir, port: int) -> None:
+        self.port = port
+        self._server = Kafka(state, port=port)
         self._pid = 0
+
+    @classmethod
+    async def started(cls, state: StateDir) -> Broker:
+        async def start(port: int) -> Broker:
+            broker = cls(state, port)
+            await broker.start()
+            return broker
+
+        return await on_a_free_port(start)
 
     async def start(self) -> None:
         self._pid = (await self._server.start()).pid
@@ -56,16 +60,16 @@ class Broker:
 class Database:
     """One server for the session, a database for each test."""
 
-    def __init__(self, state: StateDir) -> None:
-        self.port = free_port()
-        self.state = state
+    def __init__(self, state: StateDir, port: int) -> None:
+        self.port = port
         self.password = state.secrets / "password"
+        self.keyring = state.secrets / "keyring"
         self._superuser = state.secrets / "superuser"
         for path in (self.password, self._superuser):
             write_private(path, b"only-for-tests")
         self._server = Postgres(
             state,
-            port=self.port,
+            port=port,
             user="ecap",
             database="ecap",
             password_file=self.password,
@@ -73,6 +77,15 @@ class Database:
             durable=False,
         )
         self._pid = 0
+
+    @classmethod
+    async def started(cls, state: StateDir) -> Database:
+        async def start(port: int) -> Database:
+            database = cls(state, port)
+            await database.start()
+            return database
+
+        return await on_a_free_port(start)
 
     async def start(self) -> None:
         self._pid = (await self._server.start()).pid
@@ -112,8 +125,8 @@ class Database:
 async def open_database(folder: Path) -> AsyncIterator[Database]:
     state = open_state(folder)
     state.create()
-    database = Database(state)
-    await database.start()
+    database = await Database.started(state)
+    FileKeyring(database.keyring, Plain()).save(Keyring([new_key(now=0)]), revision=None)
     try:
         # The migrated database is the template of every test's own.
         async with open_pool(settings_for(database, None, "ecap").postgres, service="test") as pool:
@@ -131,6 +144,8 @@ def environ_for(database: Database, broker: Broker | None, name: str) -> dict[st
         "ECAP__POSTGRES__DATABASE": name,
         "ECAP__POSTGRES__PASSWORD": f"file:{database.password}",
         "ECAP__POSTGRES__SSLMODE": "disable",
+        "ECAP__KEYRING__SOURCE": "file",
+        "ECAP__KEYRING__FILE": str(database.keyring),
         "ECAP__STREAM__LEASE_TTL_S": "1.5",
         "ECAP__STREAM__HEARTBEAT_S": "0.2",
         "ECAP__STREAM__SNAPSHOT_EVERY_S": "0.5",
@@ -165,8 +180,7 @@ class World:
 async def open_world(database: Database, folder: Path) -> AsyncIterator[World]:
     state = open_state(folder)
     state.create()
-    broker = Broker(state)
-    await broker.start()
+    broker = await Broker.started(state)
     try:
         async with database.fresh() as name:
             settings = settings_for(database, broker, name)

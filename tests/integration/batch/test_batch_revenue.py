@@ -191,8 +191,7 @@ async def test_what_the_outbox_has_forgotten_is_not_guessed(past: Past) -> None:
 
 
 async def test_events_of_other_kinds_count_for_nothing(past: Past) -> None:
-
-    registered = UserRegistered(user_id=UUID(int=1), sealed="enc:")
+    registered = UserRegistered(user_id=UUID(int=1), sealed="enc:unread")
     await past.happen([new_event(registered, key="1", producer="auth", now=at(0))])
     await past.applied(build(past.settings))
     outcome = await equal(past)

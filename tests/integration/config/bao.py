@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,16 +12,12 @@ from typing import Any
 
 import hvac
 import requests
+from free_ports import on_a_free_port
 from hvac.exceptions import VaultError
 
 from ecap.config.control import Vault
+from ecap.errors import Unavailable
 from ecap.local.process import wheel
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Bao:
@@ -68,7 +64,16 @@ class Bao:
 
 @asynccontextmanager
 async def open_bao(folder: Path, *, tls: bool = False) -> AsyncIterator[Bao]:
-    port = free_port()
+    bao, process = await on_a_free_port(lambda port: _start(folder, port, tls=tls))
+    try:
+        await asyncio.to_thread(_prepare, bao)
+        yield bao
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _start(folder: Path, port: int, *, tls: bool) -> tuple[Bao, Process]:
     token = secrets.token_hex(8)
     with (folder / "bao.log").open("w") as log:
         process = await asyncio.create_subprocess_exec(
@@ -85,17 +90,20 @@ async def open_bao(folder: Path, *, tls: bool = False) -> AsyncIterator[Bao]:
     bao = Bao(port, token, folder, tls=tls)
     bao.pid = process.pid
     try:
-        await _ready(bao)
-        await asyncio.to_thread(_prepare, bao)
-        yield bao
-    finally:
-        process.terminate()
-        await process.wait()
+        await _ready(bao, process)
+    except BaseException:  # nobody else ends it
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        raise
+    return bao, process
 
 
-async def _ready(bao: Bao) -> None:
+async def _ready(bao: Bao, process: Process) -> None:
     async with asyncio.timeout(60):
         while True:
+            if process.returncode is not None:
+                raise Unavailable((bao.folder / "bao.log").read_text())
             try:
                 await asyncio.to_thread(bao.root.secrets.kv.v2.read_configuration)
             except (VaultError, requests.RequestException, OSError):  # no certificate yet

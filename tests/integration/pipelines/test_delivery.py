@@ -316,18 +316,31 @@ async def test_many_workers_share_the_work(
     assert set(await attempts(pool)) == {(1, "delivered")}
 
 
-async def test_stopping_waits_for_what_is_under_way(
-    pool: Pool, settings: Settings, mailbox: Mailbox
-) -> None:
-    settings = configured(settings, mailbox)
+async def stopped_on_the_way(pool: Pool, settings: Settings, mailbox: Mailbox) -> None:
+    """Asked to stop while a delivery is under way and another one waits."""
     await order(pool, settings, 1)
     mailbox.open.clear()
     (worker,) = workers(settings, pool)
     await worker.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await mailbox.arrived.wait()
     stopping = asyncio.create_task(worker.stop())
     await order(pool, settings, 2)
     mailbox.open.set()
     await stopping
+
+
+async def test_stopping_waits_for_what_is_under_way(
+    pool: Pool, settings: Settings, mailbox: Mailbox
+) -> None:
+    """Of the other one, what had been claimed already was under way too."""
+    await stopped_on_the_way(pool, configured(settings, mailbox), mailbox)
+    assert set(await attempts(pool)) == {(1, "delivered")}
+
+
+async def test_nothing_is_claimed_after_stopping(
+    pool: Pool, settings: Settings, mailbox: Mailbox
+) -> None:
+    """At its limit, so that no claim is under way when it is asked to stop."""
+    await stopped_on_the_way(pool, configured(settings, mailbox, concurrency=1), mailbox)
     assert await attempts(pool) == [(1, "delivered")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -39,6 +40,7 @@ SERVICES = (
     (catalog_api, catalog_opened),
 )
 AWAY = ["orders", "analytics", "fraud", "notifications"]
+NEEDED = ("postgres", *(f"service {name}" for name in PREFIXES))
 
 
 @pytest.fixture(scope="module")
@@ -259,21 +261,31 @@ def everything() -> list[Any]:
     return [*SERVICES, *empty]
 
 
+async def readiness(door: httpx.AsyncClient, *well: str) -> httpx.Response:
+    """Asked again until `well` are: a busy machine may be late with an answer."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await door.get("/readyz")
+            checks = answer.json()["checks"]
+            if all(checks[name] == "ok" for name in well):
+                return answer
+            await asyncio.sleep(0.05)
+
+
 class TestReadiness:
     async def test_names_what_is_down(self, door: httpx.AsyncClient) -> None:
-        answer = await door.get("/readyz")
+        here = {f"service {name}" for name in PREFIXES if name not in AWAY}
+        answer = await readiness(door, "postgres", *here)
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
         checks = answer.json()["checks"]
-        assert checks["postgres"] == "ok"
-        assert checks["service catalog"] == "ok"
         for name in AWAY:
             assert checks[f"service {name}"] != "ok"
         assert (await door.get("/healthz")).status_code == 200
 
     async def test_is_ready_when_all_answer(self, settings: Settings, pool: Pool) -> None:
         async with front_door(settings, *everything()) as whole:
-            answer = await whole.get("/readyz")
+            answer = await readiness(whole, *NEEDED)
             assert answer.status_code == 200
             assert answer.json()["status"] == "ready"
             assert set(answer.json()["checks"].values()) == {"ok"}
@@ -291,7 +303,7 @@ class TestReadiness:
     ) -> None:
         actors: Any = Supervised(**trouble)
         async with front_door(settings, *everything(), actors=actors) as whole:
-            answer = await whole.get("/readyz")
+            answer = await readiness(whole, *NEEDED)
         assert answer.status_code == 200
         found = answer.json()
         assert found["status"] == "degraded"
