@@ -41,8 +41,9 @@ class Operator:
         assert done["behind"] == [], done
         return int(done["version"])
 
-    async def members(self) -> int:
-        return len((await self.ask("members"))["members"])
+    async def callbacks(self, key: str) -> int:
+        """Members that do something when it changes."""
+        return sum(key in one["prefixes"] for one in (await self.ask("members"))["members"])
 
     async def version(self) -> int:
         return int((await self.ask("members"))["version"])

@@ -14,12 +14,9 @@ from bench.system import System
 def measure(system: System) -> list[dict[str, Any]]:
     """In a process of its own, because Ray reads its environment when it is imported."""
     url = f"{system.runtime.front_door}/api/v1/catalog/products/{product(system)}"
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "bench.live", url],
-        env=system.environ,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
+    out = system.state_dir.with_name("live.json")
+    subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "bench.live", url, str(out)], env=system.environ, check=True
     )
-    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    found: list[dict[str, Any]] = json.loads(out.read_text())
     return found

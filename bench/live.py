@@ -1,6 +1,6 @@
-"""`python -m bench.live URL`: the parts of the config benchmark, in a process that Ray may join.
+"""`python -m bench.live URL OUT`: the parts of the config benchmark, in a process that joins Ray.
 
-URL is a product, read while the configuration changes.
+URL is a product, read while the configuration changes; OUT gets the rows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import timeit
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -113,4 +114,4 @@ async def _measured(url: str) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(_measured(sys.argv[1]))))
+    Path(sys.argv[2]).write_text(json.dumps(uvloop.run(_measured(sys.argv[1]))))

@@ -31,7 +31,7 @@ _LEVELS = ("WARNING", "ERROR")
 
 
 async def measure(operator: Operator) -> list[dict[str, Any]]:
-    own = await operator.members()
+    own = await operator.callbacks(_KEY)
     actors = await asyncio.to_thread(subscribers.start, _SUBSCRIBERS - own)
     spread = f"{own} of the system, {len(actors)} more, each a Ray actor"
     try:
