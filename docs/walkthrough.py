@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[1]
 _PAGE = Path(__file__).with_suffix(".md")
 _READY_S = 180.0
 _COMMAND_S = 90.0
-_DEMO_S = 70
+_DEMO_S = 110
 _WIDTH = 100
 
 _HEAD = """# Live configuration, walked through
@@ -96,7 +96,8 @@ class Walk:
         return done.stdout
 
     def show(self, command: str, output: str, *, code: int = 0) -> None:
-        text = output.replace(str(self.folder), "~/shop").rstrip()
+        plain = output.replace(str(self.folder), "~/shop")
+        text = "\n".join(line.rstrip() for line in plain.rstrip().splitlines())
         ended = f"\n(exit code {code})" if code else ""
         self.parts.append(f"```console\n$ {command}\n{text}{ended}\n```")
 
@@ -161,10 +162,13 @@ def _operator(walk: Walk) -> None:
         "## The hub is killed\n\n"
         "Its process, without a warning. All go on with what they run; a change has to wait."
     )
-    hub = '.parts[] | select(.name == "config") | .pids[]'
-    walk.do(f"kill -9 $(ecap status --json | jq '{hub}')")
+    hub = """ecap status --json | jq '.parts[] | select(.name == "config") | .pids[]'"""
+    before = walk.do(hub)
+    walk.do(f"kill -9 {before.strip()}")
     back = 'ecap config set limits.principal.rate_per_s 250 --reason "the sale is over"'
     walk.do(f"until {back}; do sleep 1; done")
+    if walk.do(hub) == before:
+        raise SystemExit("it was not the hub that was killed")
 
 
 def main() -> None:
