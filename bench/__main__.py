@@ -18,10 +18,10 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import fraud, http, start
-from bench.system import folder, running
+from bench import config, fraud, http, start
+from bench.system import configurable, folder, running
 
-PARTS = ("start", "http", "fraud", "stream")
+PARTS = ("start", "http", "fraud", "config", "stream")
 
 
 def arguments() -> argparse.Namespace:
@@ -54,6 +54,10 @@ def main() -> None:
     if set(parts) & {"start", "http", "fraud"}:
         with folder() as state_dir:
             _system(wanted, parts, state_dir / "state", found, console)
+    if "config" in parts:
+        console.print("config ...")
+        with folder() as parent, running(parent / "state", configurable(parent / "state")) as it:
+            found["config"] = config.measure(it)
     if "stream" in parts:
         console.print("stream ...")
         done = subprocess.run(  # noqa: S603

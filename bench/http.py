@@ -66,7 +66,7 @@ def token(system: System) -> str:
         return str(json.load(answer)["access_token"])
 
 
-def _product(system: System) -> str:
+def product(system: System) -> str:
     url = system.runtime.front_door + "/api/v1/catalog/products?limit=1"
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
         return str(json.load(answer)["items"][0]["id"])
@@ -77,12 +77,12 @@ def measure(system: System, *, seconds: float, rounds: int) -> list[dict[str, An
     subprocess.run([sys.executable, "-m", "bench.deploy"], env=system.environ, check=True)
     door = system.runtime.front_door
     bearer = {"authorization": f"Bearer {token(system)}"}
-    product = _product(system)
+    found = product(system)
     ours = [
         (f"no-op, full edge: {v.name}", f"{door}{v.prefix}/noop", bearer if v.identity else {})
         for v in VARIANTS
     ]
-    ours.append(("product GET", f"{door}/api/v1/catalog/products/{product}", {}))
+    ours.append(("product GET", f"{door}/api/v1/catalog/products/{found}", {}))
     best: dict[str, Load] = {}
 
     def run(name: str, url: str, headers: dict[str, str]) -> None:

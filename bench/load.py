@@ -34,6 +34,12 @@ class Load:
     failed: int
 
 
+@dataclass
+class Timed:
+    times_s: list[float]
+    failed: int
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest-rank percentile of sorted values."""
     return values[max(0, math.ceil(share * len(values)) - 1)] if values else math.nan
@@ -123,33 +129,49 @@ async def open_loop(
     per_s: float,
     connections: int = 32,
 ) -> Load:
-    """POST the bodies at a fixed rate. Latency counts from when each was due, so that a
-    stall is not hidden by the requests it holds back (coordinated omission)."""
+    """POST the bodies at a fixed rate."""
+    started = time.perf_counter()
+    requests = [_request(url, headers, method="POST", body=body) for body in bodies]
+    found = await at_rate(url, requests, per_s=per_s, connections=connections)
+    took = time.perf_counter() - started
+    found.times_s.sort()
+    return Load(
+        len(bodies) / took,
+        percentile(found.times_s, 0.5) * 1000,
+        percentile(found.times_s, 0.99) * 1000,
+        found.failed,
+    )
+
+
+async def get_at_rate(url: str, *, per_s: float, seconds: float, connections: int = 32) -> Timed:
+    request = _request(url, {}, method="GET", body=b"")
+    return await at_rate(
+        url, [request] * int(per_s * seconds), per_s=per_s, connections=connections
+    )
+
+
+async def at_rate(url: str, requests: Sequence[bytes], *, per_s: float, connections: int) -> Timed:
+    """Latency counts from when each was due, so that a stall is not hidden by the requests
+    it holds back (coordinated omission)."""
     queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-    times: list[float] = []
-    failed = 0
+    found = Timed([], 0)
 
     async def worker() -> None:
-        nonlocal failed
         connection = await _open(url)
         while True:
-            due, body = await queue.get()
-            status = await connection.ask(_request(url, headers, method="POST", body=body))
-            times.append(time.perf_counter() - due)
-            failed += not 200 <= status < 300
+            due, request = await queue.get()
+            status = await connection.ask(request)
+            found.times_s.append(time.perf_counter() - due)
+            found.failed += not 200 <= status < 300
             queue.task_done()
 
     workers = [asyncio.create_task(worker(), name=f"load-{i}") for i in range(connections)]
     started = time.perf_counter()
-    for i, body in enumerate(bodies):
+    for i, request in enumerate(requests):
         due = started + i / per_s
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        queue.put_nowait((due, body))
+        queue.put_nowait((due, request))
     await queue.join()
-    took = time.perf_counter() - started
     for task in workers:
         task.cancel()
-    times.sort()
-    return Load(
-        len(bodies) / took, percentile(times, 0.5) * 1000, percentile(times, 0.99) * 1000, failed
-    )
+    return found

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ecap.config import Settings, load
+from ecap.config.loading import config_dir
 from ecap.errors import Unavailable
 from ecap.local import runtime
 from ecap.local.runtime import Runtime
@@ -25,6 +26,9 @@ from ecap.local.state import open_state
 _READY_S = 180.0
 # Nobody is to be limited while capacity is measured.
 _NO_LIMIT = "{rate_per_s: 1000000, burst: 1000000}"
+
+VAULT_PATH = "ecap/bench"
+"""The secret whose keys are settings, where `configurable`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,13 @@ def environment(state_dir: Path, more: Mapping[str, str] | None = None) -> dict[
     }
 
 
+def configurable(state_dir: Path) -> dict[str, str]:
+    """Files and a secret of its own, which a benchmark may write."""
+    files = state_dir.with_name("configs")
+    shutil.copytree(config_dir(os.environ), files)
+    return {"ECAP_CONFIG_DIR": str(files), "ECAP__VAULT__CONFIG_PATH": VAULT_PATH}
+
+
 @contextmanager
 def folder() -> Iterator[Path]:
     """Not where only the caller may look: PostgreSQL may run as somebody else."""
@@ -76,13 +87,13 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(state_dir: Path) -> Iterator[System]:
+def running(state_dir: Path, more: Mapping[str, str] | None = None) -> Iterator[System]:
     """`ecap up`, ready. Raises Unavailable with what it printed when it does not come up."""
     log = state_dir.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "ecap.cli.main", "up"],
-            env=environment(state_dir),
+            env=environment(state_dir, more),
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

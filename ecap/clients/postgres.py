@@ -147,7 +147,8 @@ class Pool:
         return await stack.enter_async_context(self._opened.acquire())
 
     def when_refused(self, renew: Callable[[], Awaitable[None]]) -> None:
-        """`renew` is waited for when the user is refused, then the log-in is tried once more."""
+        """`renew` brings another user. It is waited for when this one is refused, then the
+        log-in is tried once more."""
         self._refused = renew
 
     async def log_in_as(self, user: str, password: SecretStr, *, drain_s: float) -> None:
@@ -168,7 +169,14 @@ class Pool:
         await _drain(await self._switch(settings), drain_s=drain_s)
 
     async def reconfigure(self, settings: Postgres) -> None:
-        """As `replace`, but returns as soon as the new connections are used."""
+        """As `replace`, but returns as soon as the new connections are used. With another
+        `lease_generation` a leased user is replaced first."""
+        if (
+            self._refused is not None
+            and settings.lease_generation != self._settings.lease_generation
+        ):
+            with translated():
+                await self._refused()
         before = await self._switch(settings)
         task = asyncio.create_task(
             _drain(before, drain_s=_DRAIN_S), name=f"postgres-drain-{self._service}"

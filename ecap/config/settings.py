@@ -93,6 +93,9 @@ class Postgres(Section):
     password: SecretStr | None = Field(
         None, description="its password; leased users bring their own"
     )
+    lease_generation: int = Field(
+        0, ge=0, description="changed, every process with a leased user takes a new one at once"
+    )
     sslmode: Annotated[Literal["disable", "prefer", "require", "verify-full"], CONNECTION] = Field(
         "prefer", description="how much TLS is asked for"
     )

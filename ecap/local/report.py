@@ -28,6 +28,7 @@ class Part(msgspec.Struct, frozen=True):
     processes: int
     memory_bytes: int
     uptime_s: float
+    pids: tuple[int, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -127,6 +128,7 @@ def _part(
         len(alive),
         sum(map(memory.pss_bytes, alive)),
         round(max((now - p.create_time() for p in alive), default=0.0), 1),
+        tuple(sorted(process.pid for process in alive)),
     )
 
 

@@ -34,6 +34,12 @@ class Outcome:
         return all(row.ok for row in self.rows)
 
     @property
+    def failed(self) -> int:
+        """Requests answered with 5xx, or not at all."""
+        broken = sum(n for status, n in self.meter.statuses.items() if status >= 500)
+        return broken + self.ledger.waited["no answer"]
+
+    @property
     def caught(self) -> Mapping[str, Caught]:
         return caught(self.ledger, unscored=self.unscored)
 
@@ -63,6 +69,7 @@ class Outcome:
             },
             "statuses": {str(k): v for k, v in sorted(self.meter.statuses.items())},
             "decisions": dict(self.ledger.decisions),
+            "failed": self.failed,
             "unscored": len(self.unscored),
             "refused": dict(self.ledger.refused),
             "waited": dict(self.ledger.waited),

@@ -76,6 +76,7 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         f"orders {_pair(orders)}\n"
         f"all {len(outcome.meter.requests.all_s)} requests {_pair(requests)}",
     )
+    yield "Failed", f"{outcome.failed or 'no'} requests (5xx, or no answer)"
     yield "Refused", _counts(ledger.refused) or "nothing"
     waited = dict(ledger.waited) | {
         f"rate limited at {path}": count for path, count in outcome.limited.items()

@@ -136,9 +136,13 @@ async def test_rotated_and_revoked_under_load_nothing_fails(
         await passed(200)
         assert len(users) == 2
         assert await leased(superuser) == 1
-        await pool._refused()  # type: ignore[misc]  as when a lease ends
+        # As the hub brings it, and again with something else.
+        await pool.reconfigure(here.postgres.model_copy(update={"lease_generation": 1}))
         await passed(100)
         assert len(users) == 3
+        again = {"lease_generation": 1, "pool_max_size": 3}
+        await pool.reconfigure(here.postgres.model_copy(update=again))
+        assert await pool.fetchval("SELECT session_user") == users[2].username
         stop.set()
     assert await leased(superuser) == 0
 

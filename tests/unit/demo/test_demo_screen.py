@@ -111,10 +111,15 @@ def test_the_report_fits_80_columns_and_names_what_differs() -> None:
     assert "rate limited at /api/v1/auth/login 2" in " ".join(text.split())
     assert found.document()["ok"] is True
 
+    assert "no requests (5xx, or no answer)" in " ".join(text.split())
+
     evidence = world.evidence()
     evidence = replace(evidence, decisions=evidence.decisions[1:])
     console = Console(file=StringIO(), width=80)
+    world.ledger.waited["no answer"] = 1
     found = outcome(world, evidence)
+    found.meter.statuses.update({200: 5, 429: 4, 500: 1, 503: 2})
+    assert found.document()["failed"] == 4
     report(found, console)
     assert isinstance(console.file, StringIO)
     assert "1 of 14 rows differ" in console.file.getvalue()

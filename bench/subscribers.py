@@ -1,0 +1,56 @@
+"""Members of the configuration hub beside those of the system: a Ray actor, so a process, each."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import ray
+
+from ecap import logs
+from ecap.actors.garbage import collect_rarely
+from ecap.actors.hub_link import CONFIG, HubConnection
+from ecap.actors.reach import RayActorTransport
+from ecap.config import load
+from ecap.config.following import LEVEL, follow
+from ecap.config.joining import taking_part
+from ecap.config.member import Member
+
+_JOIN_S = 60.0
+
+
+class _Subscriber:
+    """The body of a Ray actor. It follows what every process of the system follows."""
+
+    async def __init__(self, name: str) -> None:  # type: ignore[misc]
+        collect_rarely()
+        settings = load()
+        logs.setup(service=name, level=settings.log.level, style=settings.log.style)
+        link = HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s)
+        member = Member(name, kind="actor", settings=settings, link=link, clock=time.monotonic)
+        follow(member, (LEVEL,))
+        self._taking_part = taking_part(member)
+        await self._taking_part.__aenter__()
+        await member.joined(timeout_s=_JOIN_S)
+
+    async def nothing(self) -> None:
+        """What a call costs that does nothing."""
+
+    async def leave(self) -> None:
+        await self._taking_part.__aexit__(None, None, None)
+
+
+def start(count: int) -> list[Any]:
+    """Returns when all have joined."""
+    kind: Any = ray.remote(_Subscriber)
+    body = kind.options(num_cpus=0, max_concurrency=100)
+    actors = [body.remote(f"subscriber-{number}") for number in range(count)]
+    ray.get([actor.nothing.remote() for actor in actors])
+    return actors
+
+
+def end(actors: list[Any]) -> None:
+    """With a good-bye, so that no change waits for them."""
+    ray.get([actor.leave.remote() for actor in actors])
+    for actor in actors:
+        ray.kill(actor)
