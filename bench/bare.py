@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from bench.noop import PLAIN, empty_edge
-from ecap.clients.postgres import Pool, load_queries, open_pool
+from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.queries import load_queries
 from ecap.config import load
 
 

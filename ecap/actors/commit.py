@@ -22,7 +22,8 @@ from ecap.actors.deadletters import DeadLetter, DeadLetters
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.snapshots import Snapshot
 from ecap.actors.tracing import Traced
-from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.clients.postgres import Connection, Pool
+from ecap.clients.queries import load_queries
 from ecap.errors import Fenced, Retryable
 
 _log = logs.get("ecap.shard")

@@ -18,12 +18,12 @@ from ecap import logs
 from ecap.actors.backoff import Backoff
 from ecap.actors.hub_link import CONFIG
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Pool
 from ecap.config.control import Hub as HubSettings
 from ecap.config.desk import Desk
 from ecap.config.following import LEVEL, Follow, follow
 from ecap.config.hub import Hub
-from ecap.config.keyring import Keyring
 from ecap.config.loading import load
 from ecap.config.member import Member
 from ecap.config.origins import Origins, open_origins
@@ -34,8 +34,6 @@ from ecap.errors import EcapError, Fenced, NotFound, Unavailable
 _log = logs.get("ecap.config")
 _FIRST_S = 0.2
 _CAP_S = 5.0
-# Before the key that was promoted away may be retired, the hub has to have looked.
-_KEYRING_POLL_S = 1.0
 
 
 @dataclass
@@ -45,9 +43,7 @@ class _Opened:
     origins: Origins
     settings: Settings
     pool: Pool
-    ring: Keyring
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
-    keyring_trouble: str | None = None
 
 
 class ConfigHub:
@@ -132,14 +128,14 @@ class ConfigHub:
             self._opened, self._trouble = opened, None
             backoff.reset()
             group.create_task(feed(opened.hub, opened.origins.sources), name="config-feed")
-            group.create_task(self._watch_keyring(opened), name="config-keyring")
+            group.create_task(_follow_keyring(opened), name="config-keyring")
             group.create_task(_takes_part(opened), name="config-member")
 
     @asynccontextmanager
     async def _opening(self) -> AsyncIterator[_Opened]:
         settings = await asyncio.to_thread(load, self._environ)
         async with (
-            open_pool(settings.postgres, service="config") as pool,
+            open_database(settings, service="config") as pool,
             open_origins(
                 self._environ,
                 clock=time.monotonic,
@@ -150,7 +146,7 @@ class ConfigHub:
             history = PostgresHistory(pool)
             hub = Hub(
                 history=history,
-                sealer=origins.keyring,
+                keys=origins.keyring,
                 secrets=origins.secrets,
                 environ=self._environ,
                 given=origins.given,
@@ -158,7 +154,7 @@ class ConfigHub:
                 clock=time.monotonic,
                 wall=time.time,
             )
-            opened = _Opened(hub, Desk(hub, history), origins, settings, pool, origins.keyring)
+            opened = _Opened(hub, Desk(hub, history), origins, settings, pool)
             try:
                 yield opened
             finally:
@@ -166,18 +162,10 @@ class ConfigHub:
                 for call in opened.calls:
                     call.cancel()
 
-    async def _watch_keyring(self, opened: _Opened) -> None:
-        while True:
-            await asyncio.sleep(_KEYRING_POLL_S)
-            try:
-                opened.ring = await opened.origins.reread_keyring()
-                opened.hub.use(opened.ring)
-            except EcapError as exc:
-                if exc.detail != opened.keyring_trouble:
-                    _log.error("the keyring cannot be read", extra={"why": exc.detail})
-                opened.keyring_trouble = exc.detail
-            else:
-                opened.keyring_trouble = None
+
+async def _follow_keyring(opened: _Opened) -> None:
+    async for _ in opened.origins.keyring.changes():
+        opened.hub.renew()
 
 
 async def _takes_part(opened: _Opened) -> None:
@@ -196,16 +184,17 @@ async def _takes_part(opened: _Opened) -> None:
 
 
 async def _sources(opened: _Opened) -> dict[str, Any]:
-    age_s = opened.ring.age_s(now=time.time())
+    keys = opened.origins.keyring
+    age_s = keys.ring.age_s(now=time.time())
     return {
         "sources": [source.health.shown() for source in opened.origins.sources],
         "keyring": {
-            "primary": opened.ring.primary.id,
-            "keys": [key.id for key in opened.ring.keys],
+            "primary": keys.ring.primary.id,
+            "keys": [key.id for key in keys.ring.keys],
             "age_s": age_s,
             "too_old": age_s is not None and age_s > opened.origins.settings.keyring.max_age_s,
         },
-        "keyring_error": opened.keyring_trouble,
+        "keyring_error": keys.trouble,
     }
 
 

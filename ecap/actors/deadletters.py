@@ -15,7 +15,8 @@ from uuid import UUID
 import msgspec
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, Pool, Record, load_queries
+from ecap.clients.postgres import Connection, Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.domain.events import DLQ_SUFFIX, Envelope
 from ecap.domain.ids import new_id
 from ecap.errors import NotFound

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from ecap.clients.postgres import Pool, load_queries
+from ecap.clients.postgres import Pool
+from ecap.clients.queries import load_queries
 
 _SQL = load_queries("ecap.actors")
 

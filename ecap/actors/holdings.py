@@ -16,7 +16,8 @@ from ecap.actors.leases import Lease, Leases, Place, View
 from ecap.actors.owned import Owned
 from ecap.actors.pipeline import Pipeline
 from ecap.actors.replaying import replay
-from ecap.clients.postgres import Pool, load_queries
+from ecap.clients.postgres import Pool
+from ecap.clients.queries import load_queries
 from ecap.config.settings import Stream
 from ecap.domain.events import TOPICS
 from ecap.errors import Fenced

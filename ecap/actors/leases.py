@@ -11,7 +11,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ecap.clients.postgres import Pool, load_queries
+from ecap.clients.postgres import Pool
+from ecap.clients.queries import load_queries
 from ecap.errors import Fenced, Retryable
 
 _SQL = load_queries("ecap.actors")

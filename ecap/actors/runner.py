@@ -18,7 +18,8 @@ from ecap.actors.leases import Leases, NotOwner, Place, Superseded
 from ecap.actors.owned import Poisoned
 from ecap.actors.pipeline import Pipeline
 from ecap.clients.kafka import ConsumerRecord, create_topics, open_consumer
-from ecap.clients.postgres import Pool, load_queries
+from ecap.clients.postgres import Pool
+from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings, Stream
 from ecap.domain.events import TOPICS
 from ecap.domain.partitions import partition_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.clients.postgres import Connection, Pool
+from ecap.clients.queries import load_queries
 
 _SQL = load_queries("ecap.actors")
 

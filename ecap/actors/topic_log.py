@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ecap.clients.outbox import SCHEMAS
-from ecap.clients.postgres import Connection, Pool, Record, load_queries
+from ecap.clients.postgres import Connection, Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.domain.events import DLQ_PARTITIONS, DLQ_SUFFIX, TOPICS
 from ecap.domain.partitions import partition_of
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.postgres import open_pool
+from ecap.clients.leasing import open_database
 from ecap.config import accepted, assembly, deciding, loading, redaction
 from ecap.config.accepted import Packed
 from ecap.config.history import DECISIONS, Entry
@@ -46,7 +46,7 @@ def configured(environ: Mapping[str, str]) -> View:
 async def open_history(environ: Mapping[str, str]) -> AsyncIterator[PostgresHistory]:
     """Raises Misconfigured when no database is configured, Unavailable when it is away."""
     settings = loading.load(environ)
-    async with open_pool(settings.postgres, service="cli") as pool:
+    async with open_database(settings, service="cli") as pool:
         yield PostgresHistory(pool)
 
 

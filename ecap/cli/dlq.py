@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ecap.actors.deadletters import DeadLetters
 from ecap.cli.main import fail
-from ecap.clients.postgres import open_pool
+from ecap.clients.leasing import open_database
 from ecap.errors import EcapError, Invalid
 from ecap.local.running import settings_here
 
@@ -87,7 +87,7 @@ def replay(
 
 def _run(work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     async def connected() -> T:
-        async with open_pool(settings_here().postgres, service="dlq") as pool:
+        async with open_database(settings_here(), service="dlq") as pool:
             return await work(DeadLetters(pool))
 
     try:

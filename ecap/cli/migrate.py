@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import typer
 
 from ecap.cli.main import fail
+from ecap.clients.leasing import open_database
 from ecap.clients.migrations import migrate
-from ecap.clients.postgres import open_pool
 from ecap.config import load, loading
 from ecap.errors import EcapError
 from ecap.local.running import environ_here
@@ -30,5 +30,5 @@ def main() -> None:
 
 
 async def _migrate(environ: Mapping[str, str]) -> list[str]:
-    async with open_pool(load(environ).postgres, service="migrate") as pool:
+    async with open_database(load(environ), service="migrate") as pool:
         return await migrate(pool, keys=lambda: loading.keyring(environ))

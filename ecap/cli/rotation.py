@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecap.clients import retiring
-from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Pool
 from ecap.clients.renewal import PostgresProgress, newest_state, personal, states
 from ecap.config import loading
 from ecap.config.keyring import Keyring, new_key
@@ -79,7 +80,7 @@ async def _database(environ: Mapping[str, str]) -> AsyncIterator[Pool | None]:
     if settings.postgres.host is None:
         yield None
         return
-    async with open_pool(settings.postgres, service="cli") as pool:
+    async with open_database(settings, service="cli") as pool:
         await pool.ping()
         yield pool
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ecap.clients.postgres import Pool, Record, UniqueViolation, load_queries
+from ecap.clients.postgres import Pool, Record, UniqueViolation
+from ecap.clients.queries import load_queries
 from ecap.config.history import Entry, Event, chained
 from ecap.errors import Fenced
 

@@ -1,28 +1,27 @@
-"""asyncpg pools, named SQL, and one translation of its errors.
+"""asyncpg pools, and one translation of its errors.
 
-The only module that imports asyncpg; others take `Connection` and `Pool` from here.
+With `ecap.clients.connections` the only module that imports asyncpg; others take
+`Connection` and `Pool` from here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from importlib import resources
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from pydantic import SecretStr
 
 from ecap import metrics
+from ecap.clients.connections import Connection, Connections, open_connections
 from ecap.config.settings import Postgres
 from ecap.errors import DeadlineExceeded, Misconfigured, Unavailable
 
-# A string, because asyncpg.Connection is generic only in its stubs.
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+__all__ = ["Connection"]
+
 Record = asyncpg.Record
 UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
@@ -31,7 +30,6 @@ ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 # Longer than a statement may run by default; what still holds a connection is cut off.
 _DRAIN_S = 30.0
 
-_NAME = re.compile(r"^--\s*name:\s*(\w+)\s*$", re.MULTILINE)
 _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -45,13 +43,6 @@ _AWAY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
-
-
-def load_queries(package: str, name: str = "queries.sql") -> Mapping[str, str]:
-    """The blocks of a SQL file, by the name in `-- name: ...` above each."""
-    text = resources.files(package).joinpath(name).read_text()
-    parts = _NAME.split(text)
-    return {parts[i]: parts[i + 1].strip() for i in range(1, len(parts), 2)}
 
 
 @contextmanager
@@ -72,32 +63,6 @@ def translated() -> Iterator[None]:
         raise Unavailable("postgres: no connection in time") from exc
 
 
-class _Opened:
-    """One asyncpg pool and how many are using it."""
-
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, acquire_timeout_s: float) -> None:
-        self.pool = pool
-        self._acquire_timeout_s = acquire_timeout_s
-        self._users = 0
-        self._left = asyncio.Event()
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
-        # Counted while it waits too: asyncpg fails those who wait on a pool that closes.
-        self._users += 1
-        try:
-            async with self.pool.acquire(timeout=self._acquire_timeout_s) as conn:
-                yield conn
-        finally:
-            self._users -= 1
-            self._left.set()
-
-    async def unused(self) -> None:
-        while self._users:
-            self._left.clear()
-            await self._left.wait()
-
-
 class Pool:
     """A pool that opens lazily, so that a replica starts while PostgreSQL is away.
 
@@ -107,13 +72,13 @@ class Pool:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[asyncpg.Record],
+        opened: Connections,
         *,
         service: str,
         settings: Postgres,
         role: str | None = None,
     ) -> None:
-        self._opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)
+        self._opened = opened
         self._service = service
         self._settings = settings
         self._role = role
@@ -132,7 +97,7 @@ class Pool:
             async with AsyncExitStack() as stack:
                 conn = await self._enter(stack)
                 self._wait.observe(time.perf_counter() - started)
-                self._size.set(self._opened.pool.get_size())
+                self._size.set(self._opened.size)
                 yield conn
 
     async def _enter(self, stack: AsyncExitStack) -> Connection:
@@ -155,18 +120,22 @@ class Pool:
         """From now on, whatever user `replace` is given. Raises as `replace` does."""
         before, self._leased = self._leased, {"user": user, "password": password}
         try:
-            await self.replace(self._settings, drain_s=drain_s)
+            with translated():
+                replaced = await self._switch(self._settings)
         except BaseException:  # the next `replace` must not come with the user that failed
             self._leased = before
             raise
+        await replaced.drain(patience_s=drain_s)
 
     async def replace(self, settings: Postgres, *, drain_s: float) -> None:
         """Returns when nobody uses the old connections, or cuts them after `drain_s`.
 
         Raises Misconfigured or Unavailable, and changes nothing, when no connection
-        can be had with `settings`. A leased user stays.
+        can be had with `settings`. A leased user stays; for one that was revoked, the
+        next is waited for.
         """
-        await _drain(await self._switch(settings), drain_s=drain_s)
+        before = await self._switch_renewed(settings)
+        await before.drain(patience_s=drain_s)
 
     async def reconfigure(self, settings: Postgres) -> None:
         """As `replace`, but returns as soon as the new connections are used. With another
@@ -177,31 +146,39 @@ class Pool:
         ):
             with translated():
                 await self._refused()
-        before = await self._switch(settings)
+        before = await self._switch_renewed(settings)
         task = asyncio.create_task(
-            _drain(before, drain_s=_DRAIN_S), name=f"postgres-drain-{self._service}"
+            before.drain(patience_s=_DRAIN_S), name=f"postgres-drain-{self._service}"
         )
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
 
-    async def _switch(self, settings: Postgres) -> _Opened:
-        async with self._replacing:
-            before = await self._swap(settings.model_copy(update=self._leased))
-            self._settings = settings
-        return before
+    async def _switch_renewed(self, settings: Postgres) -> Connections:
+        with translated():
+            user = self._leased
+            try:
+                return await self._switch(settings)
+            except asyncpg.InvalidPasswordError:
+                if self._refused is None:
+                    raise
+            # Without the lock: the new user comes in through `log_in_as`.
+            if self._leased is user:
+                await self._refused()
+            return await self._switch(settings)
 
-    async def _swap(self, settings: Postgres) -> _Opened:
+    async def _switch(self, settings: Postgres) -> Connections:
         """Answers what was used before."""
-        pool = await _prepare(settings, service=self._service, role=self._role)
-        opened = _Opened(pool, acquire_timeout_s=settings.acquire_timeout_s)
-        try:
-            with translated():
+        async with self._replacing:
+            chosen = settings.model_copy(update=self._leased)
+            opened = await open_connections(chosen, service=self._service, role=self._role)
+            try:
                 async with opened.acquire() as conn:
                     await conn.fetchval("SELECT 1")
-        except BaseException:  # whatever it is: nobody will close this pool later
-            pool.terminate()
-            raise
-        before, self._opened = self._opened, opened
+            except BaseException:  # whatever it is: nobody will close them later
+                opened.terminate()
+                raise
+            before, self._opened = self._opened, opened
+            self._settings = settings
         return before
 
     async def close(self) -> None:
@@ -209,7 +186,7 @@ class Pool:
         for task in draining:
             task.cancel()
         await asyncio.gather(*draining, return_exceptions=True)
-        await _close(self._opened.pool)
+        await self._opened.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -248,7 +225,7 @@ async def open_pool(
     `role` is acted as after the log-in: leased users own nothing themselves.
     """
     pool = Pool(
-        await _prepare(settings, service=service, role=role),
+        await open_connections(settings, service=service, role=role),
         service=service,
         settings=settings,
         role=role,
@@ -257,54 +234,3 @@ async def open_pool(
         yield pool
     finally:
         await pool.close()
-
-
-async def _prepare(
-    settings: Postgres, *, service: str, role: str | None
-) -> asyncpg.Pool[asyncpg.Record]:
-    """Opens nothing yet."""
-    if settings.host is None:
-        raise Misconfigured("postgres.host is not set")
-    if settings.password is None:
-        raise Misconfigured("postgres.password is not set")
-    server_settings = {
-        "application_name": f"ecap-{service}",
-        "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
-    }
-    if role is not None:
-        server_settings["role"] = role
-    pool = asyncpg.create_pool(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password.get_secret_value(),
-        database=settings.database,
-        ssl=settings.sslmode,
-        min_size=0,
-        max_size=settings.pool_max_size,
-        max_inactive_connection_lifetime=settings.connection_max_age_s,
-        timeout=settings.acquire_timeout_s,
-        server_settings=server_settings,
-    )
-    await pool  # min_size 0
-    return pool
-
-
-async def _close(pool: asyncpg.Pool[asyncpg.Record]) -> None:
-    try:
-        async with asyncio.timeout(5):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
-
-
-async def _drain(before: _Opened, *, drain_s: float) -> None:
-    try:
-        async with asyncio.timeout(drain_s):
-            await before.unused()
-    except (TimeoutError, asyncio.CancelledError) as exc:
-        before.pool.terminate()
-        if isinstance(exc, asyncio.CancelledError):
-            raise
-    else:
-        await _close(before.pool)

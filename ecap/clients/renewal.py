@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ecap.clients.postgres import Pool, load_queries
+from ecap.clients.postgres import Pool
+from ecap.clients.queries import load_queries
 from ecap.config import resealing
 from ecap.config.keyring import Keyring
 from ecap.config.renewal import Batch, renewed_text
@@ -66,8 +67,7 @@ class ColumnEntries:
 
 
 def states(pool: Pool) -> ColumnEntries:
-    """The accepted configurations of the history, and the `enc:` values in all but the newest:
-    those the hub holds, and would write again as they are."""
+    """The accepted configurations of the history, and the `enc:` values in all but the newest."""
     return ColumnEntries(
         pool,
         table="config.states",
@@ -80,6 +80,7 @@ def states(pool: Pool) -> ColumnEntries:
 
 
 def newest_state(pool: Pool) -> ColumnEntries:
+    """And the `enc:` values of its overrides; the hub renews those it holds by itself."""
     return ColumnEntries(
         pool,
         table="config.states",
@@ -87,6 +88,7 @@ def newest_state(pool: Pool) -> ColumnEntries:
         key_type="bigint",
         column="sealed",
         only="version = (SELECT max(version) FROM config.states)",
+        again=resealing.overrides_again,
     )
 
 

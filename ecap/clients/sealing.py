@@ -13,7 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from ecap.clients.postgres import Connection, load_queries
+from ecap.clients.postgres import Connection
+from ecap.clients.queries import load_queries
 from ecap.config.keyring import PREFIX
 from ecap.config.sealed_rows import sealed
 from ecap.domain import events

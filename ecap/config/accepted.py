@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ecap.config import keys, overrides, redaction, schema
+from ecap.config.keyring import Keyring
 from ecap.config.layers import Found, Given, Layer, Source
 from ecap.config.overrides import Override, Overrides
 from ecap.config.references import Reference
@@ -18,10 +19,6 @@ from ecap.errors import Conflict, Misconfigured
 
 class Sealer(Protocol):
     def seal(self, plain: bytes) -> bytes: ...
-
-    def open(self, token: bytes, *, where: str) -> bytes:
-        """Raises Misconfigured when it was not sealed with a known key, or altered."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -118,10 +115,15 @@ class Packed:
     since: dict[str, int]
 
 
-def unpack(token: bytes, sealer: Sealer, *, where: str) -> Packed:
+def unpack(token: bytes, ring: Keyring, *, where: str) -> Packed:
     """Raises Misconfigured when it cannot be opened."""
+    return decoded(ring.open(token, where=where), where=where)
+
+
+def decoded(plain: bytes, *, where: str) -> Packed:
+    """Raises Misconfigured when it is of another release."""
     try:
-        found = msgspec.msgpack.decode(sealer.open(token, where=where), type=_Document)
+        found = msgspec.msgpack.decode(plain, type=_Document)
     except msgspec.MsgspecError:
         raise Misconfigured(f"{where}: written by another release; it cannot be read") from None
     return Packed(

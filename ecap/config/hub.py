@@ -15,12 +15,13 @@ from typing import Any
 
 from ecap.config import canary as canaries
 from ecap.config import overrides, standing
-from ecap.config.accepted import Accepted, Packed, Sealer
+from ecap.config.accepted import Accepted, Packed
 from ecap.config.canary import Canary
 from ecap.config.candidates import Candidates
 from ecap.config.deciding import Secrets
 from ecap.config.history import History
 from ecap.config.journal import Journal
+from ecap.config.keyring_live import LiveKeyring
 from ecap.config.layers import Layer, Source
 from ecap.config.ledger import Ledger
 from ecap.config.overrides import Edit
@@ -52,7 +53,7 @@ class Hub:
         self,
         *,
         history: History,
-        sealer: Sealer,
+        keys: LiveKeyring,
         secrets: Secrets,
         environ: Mapping[str, str],
         given: Mapping[Source, Layer],
@@ -61,7 +62,7 @@ class Hub:
         wall: Callable[[], float],
     ) -> None:
         self.ledger = Ledger(clock=clock)
-        self._journal = Journal(history, sealer=sealer, wall=wall)
+        self._journal = Journal(history, keys=keys, wall=wall)
         self._candidates = Candidates(secrets=secrets, environ=environ)
         self._recovery = Recovery(
             self._journal,
@@ -149,9 +150,10 @@ class Hub:
             stale_after_s=found.settings.hub.stale_after_s,
         )
 
-    def use(self, sealer: Sealer) -> None:
-        """From now on; after a key was added, promoted or retired."""
-        self._journal.sealer = sealer
+    def renew(self) -> None:
+        """After a key was promoted: what the overrides hold must not need the one before."""
+        rounds = self._open()
+        rounds.take(rounds.accepted)
 
     async def _submit(self, proposal: Proposal) -> Outcome:
         proposal.done = asyncio.get_running_loop().create_future()
@@ -239,7 +241,7 @@ class Hub:
         if proposal.edit is None and found.leaves == before.leaves:
             # Another source says the same, or what changed is hidden: nothing to bring anywhere.
             since = {key: min(at, before.version) for key, at in found.since.items()}
-            rounds.accepted = replace(found, version=before.version, since=since)
+            rounds.take(replace(found, version=before.version, since=since))
             return Outcome(before.version)
         outcome = await rounds.bring(found, proposal, names)
         return replace(outcome, skipped=skipped)

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ecap.config import accepted as accepting
-from ecap.config.accepted import Accepted, Packed, Sealer
+from ecap.config.accepted import Accepted, Packed
 from ecap.config.history import Entry, Event, History, Kind, verify
+from ecap.config.keyring_live import LiveKeyring
 from ecap.config.proposals import Proposal
 
 
 class Journal:
     """`wall` is Unix time, in seconds."""
 
-    def __init__(self, history: History, *, sealer: Sealer, wall: Callable[[], float]) -> None:
-        self.sealer = sealer
+    def __init__(self, history: History, *, keys: LiveKeyring, wall: Callable[[], float]) -> None:
+        self.keys = keys
         self.version = 0
         """The highest that was ever spoken of."""
         self._history = history
@@ -40,7 +41,7 @@ class Journal:
         accepted: Accepted | None = None,
     ) -> None:
         """Raises Fenced when another hub is at work, Unavailable."""
-        state = None if accepted is None else accepting.pack(accepted, self.sealer)
+        state = None if accepted is None else accepting.pack(accepted, self.keys)
         event = Event(version, kind, self._wall(), proposal.author, proposal.reason, body)
         self._last = await self._history.append(event, after=self._last, state=state)
         self.version = max(self.version, version)
@@ -50,4 +51,5 @@ class Journal:
         token = await self._history.state(version)
         if token is None:
             return None
-        return accepting.unpack(token, self.sealer, where=f"configuration version {version}")
+        where = f"configuration version {version}"
+        return accepting.decoded(await self.keys.open(token, where=where), where=where)

@@ -118,6 +118,14 @@ class LiveKeyring:
             pass
 
 
+async def found(
+    settings: Settings, environ: Mapping[str, str], *, clock: Callable[[], float]
+) -> LiveKeyring:
+    """For whoever watches it with `changes`. Raises as `open_keyring`."""
+    load = loading(settings, environ)
+    return LiveKeyring((await load()).ring, load, settings.keyring, clock=clock)
+
+
 @asynccontextmanager
 async def open_keyring(
     settings: Settings,
@@ -127,8 +135,7 @@ async def open_keyring(
 ) -> AsyncIterator[LiveKeyring]:
     """Watched while it is open. Raises Misconfigured or NotFound when there is no keyring,
     Unavailable when its store is away."""
-    load = loading(settings, os.environ if environ is None else environ)
-    live = LiveKeyring((await load()).ring, load, settings.keyring, clock=clock)
+    live = await found(settings, os.environ if environ is None else environ, clock=clock)
     watching = asyncio.create_task(live.watch(), name="keyring")
     try:
         yield live
@@ -136,16 +143,6 @@ async def open_keyring(
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
-
-
-async def watch_keyring(
-    settings: Settings, environ: Mapping[str, str] | None = None
-) -> AsyncIterator[Keyring]:
-    """The ring of now, then each that differs; for whoever keeps one of its own."""
-    load = loading(settings, os.environ if environ is None else environ)
-    live = LiveKeyring((await load()).ring, load, settings.keyring, clock=time.monotonic)
-    async for ring in live.changes():
-        yield ring
 
 
 def _tell_age(ring: Keyring) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from ecap import logs, metrics
-from ecap.config import assembly, environment, kubernetes, loading, secrets, vault
+from ecap import logs
+from ecap.config import (
+    assembly,
+    environment,
+    keyring_live,
+    kubernetes,
+    loading,
+    secrets,
+    vault,
+)
 from ecap.config.files import FileSource
-from ecap.config.keyring import Keyring
+from ecap.config.keyring_live import LiveKeyring
 from ecap.config.kubernetes_source import KubernetesSource, as_layer
 from ecap.config.layers import Layer, Source, combined
 from ecap.config.secrets import Reader, SecretReaders
@@ -32,10 +39,8 @@ class Origins:
     sources: tuple[LiveSource, ...]
     files: FileSource
     secrets: SecretReaders
-    keyring: Keyring
-    """As it was at the start."""
-    reread_keyring: Callable[[], Awaitable[Keyring]]
-    """Also for references to read from then on. Raises Misconfigured, Unavailable."""
+    keyring: LiveKeyring
+    """Whoever opened this watches it."""
     vault: VaultSession | None
 
 
@@ -50,10 +55,11 @@ async def open_origins(
     """Raises Misconfigured when something needed is missing, Unavailable when it is away."""
     plain = assembly.draft(loading.layers(environ), environ)
     settings = plain.unread()
-    ring = loading.Reader(plain, environ).keyring()
-    age_s = _tell_age(ring, now=wall())
+    keys = await keyring_live.found(settings, environ, clock=clock)
+    first = keys.ring
+    age_s = first.age_s(now=wall())
     if age_s is not None and age_s > settings.keyring.max_age_s:
-        _log.warning("the encryption key is old", extra={"key": ring.primary.id, "age_s": age_s})
+        _log.warning("the encryption key is old", extra={"key": first.primary.id, "age_s": age_s})
     given: dict[Source, Layer] = {
         **loading.files(environ),
         "environment": environment.read(environ),
@@ -63,15 +69,7 @@ async def open_origins(
         files,
         EnvironmentSource(given["environment"], health=SourceHealth("environment", wall=wall)),
     ]
-    current = ring
-
-    async def reread() -> Keyring:
-        nonlocal current
-        current = await asyncio.to_thread(loading.Reader(plain, environ).keyring)
-        _tell_age(current, now=wall())
-        return current
-
-    readers: dict[str, Reader] = {"enc": secrets.from_keyring(lambda: current)}
+    readers: dict[str, Reader] = {"enc": secrets.from_keyring(keys)}
     session: VaultSession | None = None
     async with AsyncExitStack() as stack:
         if settings.vault.address is not None:
@@ -94,9 +92,7 @@ async def open_origins(
             given["kubernetes"] = combined(Layer("kubernetes", {}), *parts)
             readers["k8s"] = watched.read
             sources.append(watched)
-        yield Origins(
-            settings, given, tuple(sources), files, SecretReaders(readers), ring, reread, session
-        )
+        yield Origins(settings, given, tuple(sources), files, SecretReaders(readers), keys, session)
 
 
 def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], float]) -> FileSource:
@@ -109,10 +105,3 @@ def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], fl
         poll_s=settings.hub.file_poll_s,
         health=SourceHealth("files", wall=wall),
     )
-
-
-def _tell_age(ring: Keyring, *, now: float) -> float | None:
-    age_s = ring.age_s(now=now)
-    if age_s is not None:
-        metrics.config_key_age_seconds.set(age_s)
-    return age_s

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from ecap.config import accepted
-from ecap.config.accepted import Packed
+from ecap.config import accepted, references
+from ecap.config.accepted import Accepted, Packed
 from ecap.config.keyring import PREFIX, Keyring
 from ecap.config.layers import Layer
+from ecap.config.overrides import Override
+from ecap.config.references import Reference
 from ecap.errors import Misconfigured
 
 
@@ -26,14 +28,60 @@ def again(ring: Keyring, token: bytes, where: str) -> bytes:
         )
         for source, layer in packed.given.items()
     }
-    overrides = {
-        key: msgspec.structs.replace(item, value=_renewed(item.value, ring))
-        for key, item in packed.overrides.items()
-    }
-    fresh = replace(packed, given=given, overrides=overrides)
+    fresh = replace(packed, given=given, overrides=_overrides(packed.overrides, ring))
     if fresh == packed and ring.is_current(token):
         return token
     return accepted.pack(fresh, ring)
+
+
+def overrides_again(ring: Keyring, token: bytes, where: str) -> bytes:
+    """As `again`, but of the layers beneath: what they say is kept as the sources have it,
+    so that an old key they still need is found."""
+    packed = accepted.unpack(token, ring, where=where)
+    fresh = replace(packed, overrides=_overrides(packed.overrides, ring))
+    if fresh == packed and ring.is_current(token):
+        return token
+    return accepted.pack(fresh, ring)
+
+
+def renewed(found: Accepted, ring: Keyring) -> Accepted:
+    """`enc:` values of its overrides under the first key. Those whose key is gone are sealed
+    from what they were read as; the leaves do not change."""
+    fresh: dict[str, Override] = {}
+    read: dict[Reference, str] = {}
+    for key, item in found.overrides.items():
+        written = item.value if isinstance(item.value, list | tuple) else [item.value]
+        tokens = [_sealed(one, ring, found.read, read) for one in written]
+        value = tokens if isinstance(item.value, list | tuple) else tokens[0]
+        fresh[key] = msgspec.structs.replace(item, value=value)
+    if not read:
+        return found
+    return replace(found, overrides=fresh, read={**found.read, **read})
+
+
+def _sealed(
+    value: Any, ring: Keyring, known: Mapping[Reference, str], read: dict[Reference, str]
+) -> Any:
+    for token in _tokens(value):
+        if ring.is_current(token):
+            continue
+        plain = known.get(references.parse(value, where=""))
+        if plain is None:
+            try:
+                plain = ring.open_text(token.decode(), where="")
+            except Misconfigured:
+                return value
+        text = ring.seal_text(plain)
+        read[references.parse(text, where="")] = plain
+        return text
+    return value
+
+
+def _overrides(present: Mapping[str, Override], ring: Keyring) -> dict[str, Override]:
+    return {
+        key: msgspec.structs.replace(item, value=_renewed(item.value, ring))
+        for key, item in present.items()
+    }
 
 
 def outdated(packed: Packed, ring: Keyring) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ecap import logs, metrics
-from ecap.config import redaction
+from ecap.config import redaction, resealing
 from ecap.config.accepted import Accepted
 from ecap.config.history import Kind
 from ecap.config.journal import Journal
@@ -41,6 +41,10 @@ class Rounds:
         self.rollout = Rollout(
             _snapshot(accepted), ledger=ledger, clock=clock, timing=accepted.settings.hub
         )
+
+    def take(self, found: Accepted) -> None:
+        """With the `enc:` values of its overrides under the first key of now."""
+        self.accepted = resealing.renewed(found, self._journal.keys.ring)
 
     async def bring(self, found: Accepted, proposal: Proposal, canaries: frozenset[str]) -> Outcome:
         """Two phases, and between them the canary. Raises Conflict with the refusals."""
@@ -114,8 +118,10 @@ class Rounds:
     async def _accept(
         self, kind: Kind, found: Accepted, proposal: Proposal, body: dict[str, Any]
     ) -> None:
+        # Sealed in one go: a key may be retired when nobody can write with it any more.
+        found = resealing.renewed(found, self._journal.keys.ring)
         await self._journal.write(kind, found.version, proposal, body, accepted=found)
-        self.accepted = found
+        self.take(found)
         self.rollout.timing = found.settings.hub
 
     async def _settled(self, refusals: list[str]) -> None:

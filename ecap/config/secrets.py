@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from ecap.config import references
-from ecap.config.keyring import Keyring
+from ecap.config.keyring_live import LiveKeyring
 from ecap.config.references import Reference
 from ecap.errors import Misconfigured
 
@@ -42,10 +42,8 @@ async def _from_file(reference: Reference, where: str) -> str:
     return references.read_file(reference, where=where)
 
 
-def from_keyring(current: Callable[[], Keyring]) -> Reader:
-    """Asks for the ring each time: keys are added and retired while the hub runs."""
-
+def from_keyring(keys: LiveKeyring) -> Reader:
     async def read(reference: Reference, where: str) -> str:
-        return current().open_text(reference.target, where=where)
+        return (await keys.open(reference.target.encode(errors="replace"), where=where)).decode()
 
     return read

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ecap.clients.postgres import open_pool
+from ecap.clients.leasing import open_database
 from ecap.config import Settings
 from ecap.errors import Misconfigured
 from ecap.local.demo import catalog, gathering
@@ -90,7 +90,7 @@ async def _opened(
 ) -> AsyncIterator[_Parts]:
     ledger, meter = Ledger(), Meter()
     async with (
-        open_pool(settings.postgres, service="demo") as pool,
+        open_database(settings, service="demo") as pool,
         open_door(base_url, meter=meter, closing=closing) as door,
         open_door(base_url, meter=Meter(), closing=asyncio.Event()) as aside,
     ):

@@ -17,7 +17,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from ecap.clients.postgres import Connection, load_queries, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Connection
+from ecap.clients.queries import load_queries
 from ecap.config import Settings
 from ecap.domain.events import EventError, decode_envelope, open_envelope
 from ecap.errors import Conflict, Unavailable
@@ -91,7 +93,7 @@ def _held(
 @asynccontextmanager
 async def _alone(settings: Settings, to: str) -> AsyncIterator[Connection]:
     """Raises Conflict while another run writes there."""
-    async with open_pool(settings.postgres, service="job") as pool, pool.connection() as conn:
+    async with open_database(settings, service="job") as pool, pool.connection() as conn:
         if not await conn.fetchval(_SQL["lock_archive"], to):
             raise Conflict(f"another run archives to {to}")
         yield conn
@@ -119,7 +121,7 @@ def write(settings: Settings, part: Wanted) -> Written:
 
 async def _write(settings: Settings, part: Wanted) -> Written:
     rows = []
-    async with open_pool(settings.postgres, service="job") as pool:
+    async with open_database(settings, service="job") as pool:
         async for page in history.pages(pool, part.slice):
             rows += [_row(part.slice.partition, pos, body) for pos, body in page]
     one = Range(part.slice.partition, part.slice.begin, part.slice.end)

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from ecap.clients.postgres import Connection, load_queries
+from ecap.clients.postgres import Connection
+from ecap.clients.queries import load_queries
 from ecap.domain.money import to_decimal, to_minor
 from ecap.domain.revenue import Totals
 from ecap.domain.windows import micros, moment

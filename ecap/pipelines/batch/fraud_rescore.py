@@ -19,7 +19,9 @@ from uuid import UUID
 import msgspec
 
 from ecap.actors.pipeline import Record
-from ecap.clients.postgres import Pool, load_queries, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Pool
+from ecap.clients.queries import load_queries
 from ecap.config import Settings
 from ecap.config.settings import Fraud
 from ecap.domain.events import DECISIONS, OrderPlaced, decode
@@ -89,7 +91,7 @@ def run(settings: Settings, arguments: Rescore, spread: Spread) -> Outcome:
 
 async def _partitions(settings: Settings, arguments: Rescore) -> tuple[list[Whole], int]:
     """And how many events the outbox has forgotten."""
-    async with open_pool(settings.postgres, service="job") as pool, pool.connection() as conn:
+    async with open_database(settings, service="job") as pool, pool.connection() as conn:
         found = await history.lanes(conn, FraudPipeline.name)
     wholes = [
         Whole(list(history.sliced(lane, archive=arguments.archive, size=lane.end or 1)))
@@ -106,7 +108,7 @@ def rescore(settings: Settings, part: Whole, *, tried: Fraud, examples: int) -> 
 async def _rescore(settings: Settings, part: Whole, tried: Fraud, examples: int) -> Tally:
     before, after = _Judge(settings.fraud), _Judge(tried)
     tally = Tally()
-    async with open_pool(settings.postgres, service="job") as pool:
+    async with open_database(settings, service="job") as pool:
         for one in part.slices:
             async for page in history.pages(pool, one):
                 judged = list(_judged(page, one, before, after, tally))

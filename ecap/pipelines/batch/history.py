@@ -11,7 +11,8 @@ from datetime import datetime
 
 import msgspec
 
-from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.clients.postgres import Connection, Pool
+from ecap.clients.queries import load_queries
 from ecap.errors import Unavailable
 from ecap.pipelines.batch.lake import open_lake
 

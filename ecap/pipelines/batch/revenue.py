@@ -16,7 +16,8 @@ from functools import partial
 import msgspec
 
 from ecap.actors.pipeline import Record
-from ecap.clients.postgres import Connection, Pool, open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Connection, Pool
 from ecap.config import Settings
 from ecap.domain.events import decode
 from ecap.domain.windows import micros, moment
@@ -100,7 +101,7 @@ def recount(settings: Settings, part: Slice, *, window: Window) -> Recount:
 
 async def _recount(settings: Settings, part: Slice, window: Window) -> Recount:
     counting = _Counting(analytics.build(settings), part)
-    async with open_pool(settings.postgres, service="job") as pool:
+    async with open_database(settings, service="job") as pool:
         await counting.read(pool)
     found = cells.of(counting.additions.totals, window)
     return Recount(list(found.items()), counting.events, counting.refused, counting.mended)
@@ -143,7 +144,7 @@ class _Counting:
 
 async def _snapshot(settings: Settings, arguments: Revenue) -> _Snapshot:
     async with (
-        open_pool(settings.postgres, service="job") as pool,
+        open_database(settings, service="job") as pool,
         pool.connection() as conn,
         conn.transaction(isolation="repeatable_read", readonly=True),
     ):

@@ -8,7 +8,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Pool, Record, load_queries
+from ecap.clients.postgres import Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.domain.events import Event, ProductSearched, ProductViewed, new_event
 from ecap.mesh import current
 from ecap.serve.analytics.models import (

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from joserfc.jwk import OKPKey
 
 from ecap import logs
-from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.clients.postgres import Connection, Pool
+from ecap.clients.queries import load_queries
 from ecap.config.keyring_live import LiveKeyring
 from ecap.domain.ids import new_id
 from ecap.errors import Misconfigured

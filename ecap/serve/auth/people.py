@@ -8,7 +8,8 @@ from __future__ import annotations
 import secrets
 from uuid import UUID
 
-from ecap.clients.postgres import Pool, Record, load_queries
+from ecap.clients.postgres import Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.clients.sealing import LOOKUP_KEY, email_hash
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.sealed_rows import SealedRows

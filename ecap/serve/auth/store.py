@@ -8,7 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.clients.postgres import Connection, Pool
+from ecap.clients.queries import load_queries
 from ecap.config.keyring import PREFIX
 from ecap.domain.events import UserRegistered, new_event
 from ecap.domain.ids import new_id

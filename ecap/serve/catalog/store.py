@@ -8,14 +8,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from ecap.clients import outbox
-from ecap.clients.postgres import (
-    Connection,
-    ForeignKeyViolation,
-    Pool,
-    Record,
-    UniqueViolation,
-    load_queries,
-)
+from ecap.clients.postgres import Connection, ForeignKeyViolation, Pool, Record, UniqueViolation
+from ecap.clients.queries import load_queries
 from ecap.domain.events import ProductUpserted, new_event
 from ecap.domain.ids import new_id
 from ecap.domain.money import to_minor

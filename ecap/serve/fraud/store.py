@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ecap.clients.postgres import Pool, Record, load_queries
+from ecap.clients.postgres import Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.serve.fraud.models import Alert, AlertChange, AlertQuery, Decided, DecisionQuery
 from ecap.serve.models import Page, encode_cursor, instant_cursor

@@ -16,13 +16,14 @@ from ray import serve
 from ecap import logs
 from ecap.actors import remote
 from ecap.actors.reach import RayActors
-from ecap.clients.postgres import open_pool
+from ecap.clients.leasing import open_database
+from ecap.clients.postgres import Pool
 from ecap.config import Settings, load
 from ecap.config.environment import PREFIX
 from ecap.config.following import LEVEL, Follow, follow
 from ecap.config.joining import taking_part
 from ecap.config.member import Member
-from ecap.config.settings import Services
+from ecap.config.settings import Postgres, Services
 from ecap.errors import Misconfigured
 from ecap.serve.keeper.keeping import Keeper
 
@@ -34,12 +35,12 @@ class KeeperReplica:
         # Addresses and references arrive with the application; the node does not know them.
         environ = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
         self._stack = AsyncExitStack()
-        pool = await self._stack.enter_async_context(open_pool(settings.postgres, service="keeper"))
+        pool = await self._stack.enter_async_context(open_database(settings, service="keeper"))
 
         async def start() -> None:
             await remote.ensure_supervisor(environ, boot_id=_boot_id(environ))
 
-        await self._stack.enter_async_context(_taking_part(settings))
+        await self._stack.enter_async_context(_taking_part(settings, pool))
         keeper = Keeper(pool, start=start, stop=remote.stop_all)
         self._task = asyncio.create_task(keeper.run(), name="keeper")
 
@@ -55,11 +56,15 @@ class KeeperReplica:
         await self._stack.aclose()
 
 
-def _taking_part(settings: Settings) -> AbstractAsyncContextManager[None]:
-    """Follows the log level, and refuses what a cluster cannot change like this."""
+def _taking_part(settings: Settings, pool: Pool) -> AbstractAsyncContextManager[None]:
+    """Follows the log level and the log-in, and refuses what a cluster cannot change like this.
+
+    With the old connection goes the lock: it is taken anew, unless another cluster waits for it.
+    """
     link = RayActors(settings).hub()
     member = Member("keeper", kind="keeper", settings=settings, link=link, clock=time.monotonic)
-    follow(member, (LEVEL, Follow("services", Services, refused, check=refused)))
+    log_in = Follow("postgres", Postgres, pool.reconfigure)
+    follow(member, (LEVEL, log_in, Follow("services", Services, refused, check=refused)))
     return taking_part(member)
 
 

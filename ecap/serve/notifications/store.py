@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ecap.clients.postgres import Pool, Record, load_queries
+from ecap.clients.postgres import Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.errors import Conflict, NotFound
 from ecap.serve.models import Page, encode_cursor, instant_cursor
 from ecap.serve.notifications.models import (

@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, Pool, Record, UniqueViolation, load_queries
+from ecap.clients.postgres import Connection, Pool, Record, UniqueViolation
+from ecap.clients.queries import load_queries
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.sealed_rows import SealedRows
 from ecap.domain import ids

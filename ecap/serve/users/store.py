@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from ecap.clients.postgres import Connection, Pool, Record, load_queries
+from ecap.clients.postgres import Connection, Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.sealed_rows import SealedRows
 from ecap.domain.ids import new_id

@@ -18,7 +18,7 @@ from bao import Bao
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
-from ecap.config import Settings, loading
+from ecap.config import Settings, keyring_live, loading
 from ecap.config.hub import Hub
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import FileKeyring, Plain
@@ -82,7 +82,7 @@ async def history(settings: Settings, environ: dict[str, str], ring: Keyring) ->
         layers = loading.layers(environ)
         hub = Hub(
             history=PostgresHistory(pool),
-            sealer=ring,
+            keys=await keyring_live.found(loading.load(environ), environ, clock=time.monotonic),
             secrets=SecretReaders({"vault": _stub}),
             environ=environ,
             given={k: v for k, v in layers.items() if k != "defaults"},

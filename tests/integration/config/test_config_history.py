@@ -13,7 +13,10 @@ from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.config.history import Event, History, MemoryHistory, verify
 from ecap.config.hub import Hub
+from ecap.config.control import Keyring as Section
 from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_live import LiveKeyring
+from ecap.config.keyring_stores import Stored
 from ecap.config.member import Member
 from ecap.config.overrides import Edit
 from ecap.config.secrets import SecretReaders
@@ -95,10 +98,13 @@ async def test_a_hub_over_postgresql_comes_back(pool: Pool) -> None:
     clock = asyncio.get_running_loop().time
     ring = Keyring([new_key(now=0)])
 
+    async def stored() -> Stored:
+        return Stored(ring, "")
+
     def hub() -> Hub:
         return Hub(
             history=PostgresHistory(pool),
-            sealer=ring,
+            keys=LiveKeyring(ring, stored, Section(), clock=clock),
             secrets=SecretReaders({}),
             environ={},
             given={},

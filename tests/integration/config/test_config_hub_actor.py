@@ -45,6 +45,7 @@ def environ(tmp_path: Path, servers: Runtime) -> dict[str, str]:
         "ECAP__KEYRING__SOURCE": "file",
         "ECAP__KEYRING__FILE": str(tmp_path / "ring"),
         "ECAP__HUB__FILE_POLL_S": "0.1",
+        "ECAP__KEYRING__POLL_S": "0.1",
     }
 
 

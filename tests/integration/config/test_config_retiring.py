@@ -78,7 +78,6 @@ async def test_values_inside_old_states_are_encrypted_again(pool: Pool) -> None:
 @pytest.mark.parametrize(
     ("newest", "named"),
     [
-        ("", r"the override smtp\.password of configuration version 2: `ecap config set"),
         ("ECAP__SMTP__PASSWORD", r"smtp\.password in ECAP__SMTP__PASSWORD: write what"),
         ("configmap ecap/app", r"smtp\.password in configmap ecap/app: write what"),
     ],
@@ -92,6 +91,28 @@ async def test_what_the_hub_holds_keeps_the_key(pool: Pool, newest: str, named: 
     await keep(pool, both, state(3, both.seal_text("s3"), newest))
     await again(pool, both)
     await refuse(pool, both)
+
+
+async def test_an_override_of_the_newest_state_is_encrypted_again(pool: Pool) -> None:
+    old, both = rotated()
+    await keep(pool, old, state(1, "x"), state(2, [old.seal_text("s3")]))
+    await again(pool, both)
+    await refuse(pool, both)
+    await again(pool, both)  # nothing is left to do
+    sealed = await pool.fetchval("SELECT sealed FROM config.states WHERE version = 2")
+    alone = both.retire(old.primary.id)
+    (value,) = accepted.unpack(sealed, alone, where="").overrides["smtp.password"].value
+    assert alone.open_text(value.removeprefix("enc:"), where="") == "s3"
+
+
+async def test_an_override_that_no_key_opens_is_named(pool: Pool) -> None:
+    old, both = rotated()
+    lost = Keyring([new_key(now=0)]).seal_text("s3")
+    await keep(pool, old, state(1, "x"), state(2, lost))
+    await again(pool, both)
+    named = r"the override smtp\.password of configuration version 2: `ecap config set"
+    with pytest.raises(Conflict, match=named):
+        await refuse(pool, both)
 
 
 async def test_files_that_cannot_be_written_are_named(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ async def running(
             await conn.execute("DELETE FROM config.states")
         hub = Hub(
             history=PostgresHistory(pool),
-            sealer=origins.keyring,
+            keys=origins.keyring,
             secrets=origins.secrets,
             environ=environ,
             given=origins.given,

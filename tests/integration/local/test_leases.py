@@ -147,6 +147,28 @@ async def test_rotated_and_revoked_under_load_nothing_fails(
     assert await leased(superuser) == 0
 
 
+async def test_other_settings_right_after_a_revocation_wait_for_the_next_user(
+    here: Settings, superuser: Pool, users: list[DatabaseUser]
+) -> None:
+    services = vault.log_in(here.vault)
+    async with open_database(here, service="test") as pool:
+        services.revoke_lease(users[-1].lease_id)
+        assert await leased(superuser) == 0
+        small = here.postgres.model_copy(update={"pool_max_size": 2})
+        await pool.reconfigure(small)
+        assert await pool.fetchval("SELECT session_user") == users[1].username
+        assert pool._settings is small
+        # Two at once, one of them a rotation.
+        services.revoke_lease(users[-1].lease_id)
+        await asyncio.gather(pool.reconfigure(here.postgres), pool.reconfigure(small))
+        assert await pool.fetchval("SELECT session_user") == users[-1].username
+        assert await leased(superuser) == 1
+        with pytest.raises(Unavailable):
+            await pool.reconfigure(here.postgres.model_copy(update={"port": 1}))
+        assert await pool.fetchval("SELECT 1") == 1
+    assert await leased(superuser) == 0
+
+
 def test_each_role_may_do_its_own_and_nothing_else(here: Settings, root: Path) -> None:
     services = vault.log_in(here.vault)
     assert services.read("ecap/postgres")

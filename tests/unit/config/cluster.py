@@ -12,7 +12,10 @@ from virtual_loop import clock
 from ecap.config import Settings, schema
 from ecap.config.history import Entry, Event, History, MemoryHistory
 from ecap.config.hub import Hub
+from ecap.config.control import Keyring as Keys
 from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_live import LiveKeyring
+from ecap.config.keyring_stores import Stored
 from ecap.config.layers import Given, Layer, Source
 from ecap.config.member import Member
 from ecap.config.protocol import Health, Order, Report
@@ -98,7 +101,7 @@ class Cluster:
     async def start_hub(self) -> Hub:
         self.hub = Hub(
             history=self.history,
-            sealer=self.ring,
+            keys=LiveKeyring(self.ring, self._stored, Keys(), clock=clock),
             secrets=self.secrets,
             environ={},
             given=dict(self.given),
@@ -109,6 +112,9 @@ class Cluster:
         self._down = asyncio.Event()
         self._hub_task = asyncio.create_task(self._live(self.hub), name="hub")
         return self.hub
+
+    async def _stored(self) -> Stored:
+        return Stored(self.ring, "")
 
     async def _live(self, hub: Hub) -> None:
         with suppress(Killed):

@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, Record, load_queries
+from ecap.clients.postgres import Connection, Record
+from ecap.clients.queries import load_queries
 from ecap.domain.events import (
     Event,
     OrderChanged,

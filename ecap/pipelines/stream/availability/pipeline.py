@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from ecap.actors.pipeline import Record
-from ecap.clients.postgres import Connection, load_queries
+from ecap.clients.postgres import Connection
+from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings
 from ecap.domain.admission import admit_lines
 from ecap.domain.events import Line, OrderCancelled, OrderDenied, OrderPlaced

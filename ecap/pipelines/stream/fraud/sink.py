@@ -8,7 +8,8 @@ from datetime import datetime
 import msgspec
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, UniqueViolation, load_queries
+from ecap.clients.postgres import Connection, UniqueViolation
+from ecap.clients.queries import load_queries
 from ecap.domain.events import (
     Event,
     FraudAlert,

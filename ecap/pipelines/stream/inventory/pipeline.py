@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from ecap.actors.pipeline import Record
-from ecap.clients.postgres import Connection, load_queries
+from ecap.clients.postgres import Connection
+from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings
 from ecap.domain.admission import admit_text
 from ecap.domain.events import ProductUpserted

@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Pool, Record, load_queries
+from ecap.clients.postgres import Pool, Record
+from ecap.clients.queries import load_queries
 from ecap.domain.events import (
     Channel,
     Event,

@@ -15,7 +15,8 @@ from uuid import UUID
 import msgspec
 
 from ecap.actors.pipeline import Record
-from ecap.clients.postgres import Connection, Pool, load_queries
+from ecap.clients.postgres import Connection, Pool
+from ecap.clients.queries import load_queries
 from ecap.config.following import Follow
 from ecap.config.keyring_live import open_keyring
 from ecap.config.settings import Settings, Webhook

@@ -8,7 +8,8 @@ from typing import NoReturn
 from uuid import UUID
 
 from ecap.actors.pipeline import Record
-from ecap.clients.postgres import Connection, load_queries
+from ecap.clients.postgres import Connection
+from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings
 from ecap.domain.events import UserRegistered
 from ecap.domain.personal import token_of

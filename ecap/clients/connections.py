@@ -1,0 +1,98 @@
+"""One asyncpg pool, and who is using it: so that it can be given up without failing them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from ecap.config.settings import Postgres
+from ecap.errors import Misconfigured
+
+# A string, because asyncpg.Connection is generic only in its stubs.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+_CLOSE_S = 5.0
+
+
+class Connections:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, acquire_timeout_s: float) -> None:
+        self._pool = pool
+        self._acquire_timeout_s = acquire_timeout_s
+        self._users = 0
+        self._left = asyncio.Event()
+
+    @property
+    def size(self) -> int:
+        return self._pool.get_size()
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        # Counted while it waits too: asyncpg fails those who wait on a pool that closes.
+        self._users += 1
+        try:
+            async with self._pool.acquire(timeout=self._acquire_timeout_s) as conn:
+                yield conn
+        finally:
+            self._users -= 1
+            self._left.set()
+
+    async def drain(self, *, patience_s: float) -> None:
+        """Closed when nobody uses it any more, cut off when that takes longer."""
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._unused()
+        except (TimeoutError, asyncio.CancelledError) as exc:
+            self.terminate()
+            if isinstance(exc, asyncio.CancelledError):
+                raise
+        else:
+            await self.close()
+
+    async def _unused(self) -> None:
+        while self._users:
+            self._left.clear()
+            await self._left.wait()
+
+    async def close(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._pool.close()
+        except TimeoutError:
+            self.terminate()
+
+    def terminate(self) -> None:
+        self._pool.terminate()
+
+
+async def open_connections(settings: Postgres, *, service: str, role: str | None) -> Connections:
+    """Opens none yet. Raises Misconfigured when host or password is missing."""
+    if settings.host is None:
+        raise Misconfigured("postgres.host is not set")
+    if settings.password is None:
+        raise Misconfigured("postgres.password is not set")
+    server_settings = {
+        "application_name": f"ecap-{service}",
+        "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
+    }
+    if role is not None:
+        server_settings["role"] = role
+    pool = asyncpg.create_pool(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        password=settings.password.get_secret_value(),
+        database=settings.database,
+        ssl=settings.sslmode,
+        min_size=0,
+        max_size=settings.pool_max_size,
+        max_inactive_connection_lifetime=settings.connection_max_age_s,
+        timeout=settings.acquire_timeout_s,
+        server_settings=server_settings,
+    )
+    await pool  # min_size 0
+    return Connections(pool, acquire_timeout_s=settings.acquire_timeout_s)

@@ -1,0 +1,96 @@
+"""A rotation beside a running hub: the old key goes, and nothing has to be set again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from test_config_hub_actor import (  # noqa: F401  fixtures
+    change,
+    empty,
+    environ,
+    member,
+    ring,
+    started,
+    well,
+)
+
+from ecap.actors.config_hub import ConfigHub
+from ecap.cli.rotation import rotate
+from ecap.clients.config_history import PostgresHistory
+from ecap.clients.postgres import Pool
+from ecap.config import Settings, accepted
+from ecap.config.keyring import Keyring
+from ecap.config.keyring_stores import FileKeyring
+from ecap.config.overrides import Edit
+from ecap.config.requests import Change, Return
+
+SECRET = "smtp.password"
+
+
+@pytest.fixture
+def soon(environ: dict[str, str]) -> dict[str, str]:  # noqa: F811
+    return {**environ, "ECAP__KEYRING__TRUST_S": "1"}
+
+
+async def set_secret(hub: ConfigHub, ring: Keyring, plain: str) -> None:
+    wish = Change(edit=Edit({SECRET: ring.seal_text(plain)}), author="ann", reason="a test")
+    await hub.handle("change", wish, {})
+
+
+async def test_the_old_key_is_retired_beside_a_running_hub(
+    soon: dict[str, str],
+    ring: FileKeyring,  # noqa: F811
+    empty: Pool,  # noqa: F811
+    settings: Settings,
+) -> None:
+    old = ring.load().ring
+    async with started(soon) as hub:
+        await well(hub)
+        async with member(hub, settings) as one:
+            await set_secret(hub, old, "planted")
+            before = one.version
+            told: list[str] = []
+            rotated = await rotate(soon, ring, retire=True, resume=False, tell=told.append)
+            assert [key.id for key in rotated.ring.keys] == [ring.load().ring.primary.id]
+            assert any(line.startswith("config.states") for line in told)
+            assert one.version == before  # a rotation is no change
+            # What the hub holds needs the old key no more: secrets are read again, too.
+            await hub.handle("change", change(7), {})
+            assert one.settings.smtp.password is not None
+            assert one.settings.smtp.password.get_secret_value() == "planted"
+            await set_secret(hub, rotated.ring, "second")
+            await hub.handle("roll_back", Return(to=before, author="bob", reason="back"), {})
+            assert one.settings.smtp.password.get_secret_value() == "planted"
+            version = one.version
+        token = await PostgresHistory(empty).state(version)
+        assert token is not None
+        kept = accepted.unpack(token, rotated.ring, where="").overrides[SECRET].value
+        assert rotated.ring.open_text(kept.removeprefix("enc:"), where="") == "planted"
+    for boot in ("one", "two"):  # its successor, and the next start of the cluster
+        async with started(soon, boot=boot) as hub:
+            await well(hub)
+            async with member(hub, settings) as one:
+                assert one.settings.smtp.password is not None
+                assert one.settings.smtp.password.get_secret_value() == "planted"
+
+
+async def test_a_hub_that_missed_the_rotation_seals_from_what_it_read(
+    soon: dict[str, str],
+    ring: FileKeyring,  # noqa: F811
+    empty: Pool,  # noqa: F811
+) -> None:
+    old = ring.load().ring
+    async with started({**soon, "ECAP__KEYRING__POLL_S": "0.4"}) as hub:
+        await well(hub)
+        await set_secret(hub, old, "planted")
+        both = old.add(now=time.time())
+        alone = both.promote(both.keys[-1].id).retire(old.primary.id)
+        keys = hub._open().origins.keyring
+        ring.save(alone, revision=ring.load().revision)
+        await keys.look()
+        done = await hub.handle("change", change(8), {})
+        token = await PostgresHistory(empty).state(done["version"])
+        assert token is not None
+        kept = accepted.unpack(token, alone, where="").overrides[SECRET].value
+        assert alone.open_text(kept.removeprefix("enc:"), where="") == "planted"
