@@ -17,7 +17,7 @@ from stream_servers import World
 from ecap.actors import hosting
 from ecap.actors.reach import RayActors, RayActorTransport
 from ecap.actors.remote import ensure_supervisor, statuses, stop_all
-from ecap.config.settings import CallPolicySettings, Mesh
+from ecap.config.traffic import CallPolicySettings, Mesh
 from ecap.domain.ids import new_id
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Misconfigured, NotFound, Retryable

@@ -11,9 +11,9 @@ from ecap.clients.config_history import PostgresHistory
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
+from ecap.config.control import Keyring as Section
 from ecap.config.history import Event, History, MemoryHistory, verify
 from ecap.config.hub import Hub
-from ecap.config.control import Keyring as Section
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.keyring_stores import Stored

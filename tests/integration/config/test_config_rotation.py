@@ -33,8 +33,8 @@ def soon(environ: dict[str, str]) -> dict[str, str]:  # noqa: F811
     return {**environ, "ECAP__KEYRING__TRUST_S": "1"}
 
 
-async def set_secret(hub: ConfigHub, ring: Keyring, plain: str) -> None:
-    wish = Change(edit=Edit({SECRET: ring.seal_text(plain)}), author="ann", reason="a test")
+async def set_secret(hub: ConfigHub, keys: Keyring, plain: str) -> None:
+    wish = Change(edit=Edit({SECRET: keys.seal_text(plain)}), author="ann", reason="a test")
     await hub.handle("change", wish, {})
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from virtual_loop import clock
 
 from ecap.config import Settings, schema
+from ecap.config.control import Keyring as Keys
 from ecap.config.history import Entry, Event, History, MemoryHistory
 from ecap.config.hub import Hub
-from ecap.config.control import Keyring as Keys
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.keyring_stores import Stored
