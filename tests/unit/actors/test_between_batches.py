@@ -37,7 +37,7 @@ async def test_a_batch_sees_one_configuration() -> None:
     runner = Runner(Settings(), pipeline, pool=None, member="m")  # type: ignore[arg-type]
     owned = Half(pipeline)
     place = ("transactions", 0)
-    runner._owned[place] = owned  # type: ignore[assignment]
+    runner._holdings.owned[place] = owned  # type: ignore[assignment]
     step = asyncio.create_task(runner._step({place: []}))
     await owned.middle.wait()
     change = asyncio.create_task(runner.between_batches(lambda: setattr(pipeline, "limit", 2)))
