@@ -81,7 +81,7 @@ async def _calls() -> dict[str, float]:
     from ecap.actors.reach import NAMESPACE, RayActors
     from ecap.clients.postgres import open_pool
     from ecap.config import load
-    from ecap.config.settings import Mesh
+    from ecap.config.traffic import Mesh
     from ecap.mesh import MeshClients
 
     ray.init(address="auto", namespace=NAMESPACE, log_to_driver=False)

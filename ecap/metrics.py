@@ -138,6 +138,24 @@ config_source_changed = Gauge(
 config_source_errors = Counter(
     "ecap_config_source_errors_total", "Failed looks at a source", ["source"]
 )
+config_source_refused = Gauge(
+    "ecap_config_source_refused",
+    "1 when the hub did not take what the source says now",
+    ["source"],
+    multiprocess_mode="livemostrecent",
+)
+config_lease_ends = Gauge(
+    "ecap_config_lease_ends_timestamp_seconds",
+    "When what Vault leased ends, Unix time; of several processes the first",
+    ["source"],
+    multiprocess_mode="livemin",
+)
+config_lease_seconds = Gauge(
+    "ecap_config_lease_seconds",
+    "How long it was leased for when it was leased or renewed last",
+    ["source"],
+    multiprocess_mode="livemin",
+)
 config_key_age_seconds = Gauge(
     "ecap_config_key_age_seconds",
     "Age of the key that encrypts",

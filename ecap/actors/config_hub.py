@@ -24,10 +24,11 @@ from ecap.config.control import Hub as HubSettings
 from ecap.config.desk import Desk
 from ecap.config.following import LEVEL, Follow, follow
 from ecap.config.hub import Hub
+from ecap.config.infrastructure import Postgres
 from ecap.config.loading import load
 from ecap.config.member import Member
 from ecap.config.origins import Origins, open_origins
-from ecap.config.settings import Postgres, Settings
+from ecap.config.settings import Settings
 from ecap.config.sources import feed
 from ecap.errors import EcapError, Fenced, NotFound, Unavailable
 

@@ -18,7 +18,7 @@ from ecap.actors.pipeline import Pipeline
 from ecap.actors.replaying import replay
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
-from ecap.config.settings import Stream
+from ecap.config.streams import Stream
 from ecap.domain.events import TOPICS
 from ecap.errors import Fenced
 

@@ -26,7 +26,9 @@ from ecap.clients.leasing import open_database
 from ecap.clients.outbox import SCHEMAS
 from ecap.clients.postgres import Pool
 from ecap.config.following import Follow
-from ecap.config.settings import Outbox, Postgres, Settings
+from ecap.config.infrastructure import Postgres
+from ecap.config.settings import Settings
+from ecap.config.streams import Outbox
 from ecap.errors import EcapError, NotFound, Retryable, Unavailable
 
 _log = logs.get("ecap.relay")

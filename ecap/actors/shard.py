@@ -19,7 +19,9 @@ from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
 from ecap.config import following
 from ecap.config.following import Follow
-from ecap.config.settings import Postgres, Settings, Stream
+from ecap.config.infrastructure import Postgres
+from ecap.config.settings import Settings
+from ecap.config.streams import Stream
 from ecap.errors import EcapError, Misconfigured, NotFound
 from ecap.mesh import CallContext, use
 

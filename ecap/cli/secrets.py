@@ -14,7 +14,7 @@ import typer
 
 from ecap.cli import rotation
 from ecap.cli.main import fail
-from ecap.config import keyring_stores, loading, vault
+from ecap.config import keyring_stores, loading, vault_login
 from ecap.config.control import Vault
 from ecap.config.keyring_stores import KeyringStore
 from ecap.errors import EcapError, Invalid, Misconfigured, NotFound
@@ -43,7 +43,7 @@ def put(
             return
         if not (path and item):
             raise Invalid("write `ecap secrets put PATH KEY`, or --enc", field="path")
-        secrets = vault.log_in(_writer(environ))
+        secrets = vault_login.log_in(_writer(environ))
         found = secrets.secret(path)
         values = {**(found.values if found else {}), item: text}
         secrets.write(path, values, cas=found.version if found else 0)
@@ -59,7 +59,7 @@ def get(
 ) -> None:
     """Print one secret."""
     try:
-        found = vault.log_in(_writer(environ_here())).read(path).get(item)
+        found = vault_login.log_in(_writer(environ_here())).read(path).get(item)
         if found is None:
             raise NotFound(f"Vault has no key {item!r} at {path!r}")
     except EcapError as exc:
@@ -150,7 +150,7 @@ def _writer(environ: Mapping[str, str]) -> Vault:
 
 def _store(environ: Mapping[str, str]) -> KeyringStore:
     section = loading.load(environ, secrets=False).keyring
-    secrets = vault.log_in(_writer(environ)) if keyring_stores.needs_vault(section) else None
+    secrets = vault_login.log_in(_writer(environ)) if keyring_stores.needs_vault(section) else None
     return keyring_stores.store(section, environ, secrets=secrets)
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from ecap.config.settings import Postgres
+from ecap.config.infrastructure import Postgres
 from ecap.errors import Misconfigured
 
 # A string, because asyncpg.Connection is generic only in its stubs.

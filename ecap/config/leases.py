@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pydantic import SecretStr
 
 from ecap import logs
-from ecap.config.settings import Postgres
+from ecap.config.infrastructure import Postgres
 from ecap.config.sources import SourceHealth
 from ecap.config.vault import DatabaseUser
 from ecap.config.vault_session import VaultSession

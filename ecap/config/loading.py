@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ecap
 from ecap.config import (
@@ -20,6 +20,7 @@ from ecap.config import (
     references,
     schema,
     validation,
+    vault_layer,
     yaml_layer,
 )
 from ecap.config.assembly import Draft
@@ -104,7 +105,7 @@ class Reader:
         if reference.scheme == "file":
             return references.read_file(reference, where=where)
         if reference.scheme == "vault":
-            return str(_vault().item(self._vault(where), reference, where=where))
+            return vault_layer.item(self._vault(where), reference, where=where)
         if reference.scheme == "enc":
             return self.keyring(where).open_text(reference.target, where=where)
         raise Misconfigured(
@@ -116,8 +117,7 @@ class Reader:
         section = self._vault_section()
         if section.address is None or section.config_path is None:
             return None
-        found: Layer = _vault().layer(self._vault("vault.config_path"), section.config_path)
-        return found
+        return vault_layer.layer(self._vault("vault.config_path"), section.config_path)
 
     def _vault_section(self) -> Vault:
         return validation.section(Vault, "vault", self._plain.values, self._plain.found)
@@ -127,8 +127,7 @@ class Reader:
             section = self._vault_section()
             if section.address is None:
                 raise Misconfigured(f"{where} refers to Vault, but vault.address is not set")
-            store: VaultSecrets = _vault().log_in(section)
-            self._store = store
+            self._store = _log_in(section)
         return self._store
 
     def keyring(self, where: str = "keyring.source") -> Keyring:
@@ -143,6 +142,7 @@ class Reader:
         return self._keyring
 
 
-def _vault() -> Any:
+def _log_in(section: Vault) -> VaultSecrets:
     # Late: its client costs a third of what all the rest of a configuration costs to import.
-    return import_module("ecap.config.vault")
+    found: VaultSecrets = import_module("ecap.config.vault_login").log_in(section)
+    return found

@@ -15,7 +15,7 @@ from ecap.config import (
     kubernetes,
     loading,
     secrets,
-    vault,
+    vault_layer,
 )
 from ecap.config.files import FileSource
 from ecap.config.keyring_live import LiveKeyring
@@ -79,7 +79,7 @@ async def open_origins(
             path = settings.vault.config_path
             if path is not None:
                 secret = await session.call(lambda opened: opened.secret(path))
-                given["vault"] = vault.as_layer(path, secret)
+                given["vault"] = vault_layer.as_layer(path, secret)
             readers["vault"] = found.read
             sources.append(found)
         if settings.kubernetes.enabled:

@@ -55,9 +55,19 @@ class SourceHealth:
         metrics.config_source_errors.labels(self.name).inc()
         _log.warning("configuration source", extra={"source": self.name, "why": error.detail})
 
-    def lease(self, duration_s: float) -> None:
-        """0: it does not end."""
-        self.lease_ends_at = self.wall() + duration_s if duration_s else None
+    def lease(self, duration_s: float, *, left_s: float | None = None) -> None:
+        """0: it does not end. `left_s`: when it was not leased or renewed just now."""
+        if not duration_s:
+            self.lease_ends_at = None
+            return
+        self.lease_ends_at = self.wall() + (duration_s if left_s is None else left_s)
+        metrics.config_lease_ends.labels(self.name).set(self.lease_ends_at)
+        metrics.config_lease_seconds.labels(self.name).set(duration_s)
+
+    def refuse(self, why: str | None) -> None:
+        """None: the hub has taken it."""
+        self.refused = why
+        metrics.config_source_refused.labels(self.name).set(int(why is not None))
 
     def shown(self) -> dict[str, Any]:
         left = None if self.lease_ends_at is None else max(0.0, self.lease_ends_at - self.wall())
@@ -105,15 +115,15 @@ async def _offer(hub: Taker, health: SourceHealth, reading: Reading) -> None:
         try:
             await hub.offer(reading.layers, reason=reading.reason)
         except Retryable as exc:
-            health.refused = exc.detail
+            health.refuse(exc.detail)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _RETRY_MAX_S)
             continue
         except EcapError as exc:
-            health.refused = exc.detail
+            health.refuse(exc.detail)
             _log.error("configuration refused", extra={"source": health.name, "why": exc.detail})
         else:
-            health.refused = None
+            health.refuse(None)
         return
 
 

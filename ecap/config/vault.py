@@ -1,6 +1,7 @@
-"""A Vault-API server (HashiCorp Vault or OpenBao): log in, KV, transit, database leases.
+"""A Vault-API server (HashiCorp Vault or OpenBao): KV, transit, database leases.
 
-The only module that imports hvac. Its calls block; the hub makes them in threads.
+With `ecap.config.vault_login` the only module that imports hvac. Its calls block; the
+hub makes them in threads.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import hvac
@@ -24,9 +24,6 @@ from hvac.exceptions import (
     VaultError,
 )
 
-from ecap.config.control import Vault
-from ecap.config.layers import Given, Layer
-from ecap.config.references import Reference
 from ecap.errors import Conflict, Misconfigured, Unauthenticated, Unavailable
 
 
@@ -74,7 +71,7 @@ class VaultSecrets:
         return self._read[path]
 
     def secret(self, path: str) -> Secret | None:
-        with _translated(f"read {self._mount}/{path}"):
+        with translated(f"read {self._mount}/{path}"):
             try:
                 if self._kv_version == 1:
                     v1 = self._client.secrets.kv.v1.read_secret(path=path, mount_point=self._mount)
@@ -93,7 +90,7 @@ class VaultSecrets:
             if found is None:
                 return "none"
             return hashlib.sha256(repr(sorted(found.values.items())).encode()).hexdigest()
-        with _translated(f"read the metadata of {self._mount}/{path}"):
+        with translated(f"read the metadata of {self._mount}/{path}"):
             try:
                 answer = self._client.secrets.kv.v2.read_secret_metadata(
                     path=path, mount_point=self._mount
@@ -108,7 +105,7 @@ class VaultSecrets:
 
     def write(self, path: str, values: Mapping[str, str], *, cas: int | None = None) -> None:
         """`cas` is the version that is replaced, 0 for none. Raises Conflict when it is another."""
-        with _translated(f"write {self._mount}/{path}"):
+        with translated(f"write {self._mount}/{path}"):
             if self._kv_version == 1:
                 self._client.secrets.kv.v1.create_or_update_secret(
                     path=path, secret=dict(values), mount_point=self._mount
@@ -128,13 +125,13 @@ class VaultSecrets:
 
     def renew(self) -> Lease:
         """Raises Unauthenticated when the token cannot live longer."""
-        with _translated("renew the token"):
+        with translated("renew the token"):
             answer = self._client.auth.token.renew_self()
-        self.lease = _lease(answer)
+        self.lease = lease_of(answer)
         return self.lease
 
     def transit_encrypt(self, plain: str, *, key: str, mount: str) -> str:
-        with _translated(f"encrypt with {mount}/{key}"):
+        with translated(f"encrypt with {mount}/{key}"):
             answer = self._client.secrets.transit.encrypt_data(
                 name=key,
                 plaintext=base64.b64encode(plain.encode()).decode(),
@@ -144,7 +141,7 @@ class VaultSecrets:
 
     def transit_decrypt(self, wrapped: str, *, key: str, mount: str) -> str:
         """Raises Misconfigured when it was not encrypted with that key, or altered."""
-        with _translated(f"decrypt with {mount}/{key}"):
+        with translated(f"decrypt with {mount}/{key}"):
             try:
                 answer = self._client.secrets.transit.decrypt_data(
                     name=key, ciphertext=wrapped, mount_point=mount
@@ -156,7 +153,7 @@ class VaultSecrets:
         return base64.b64decode(answer["data"]["plaintext"]).decode()
 
     def database_user(self, role: str, *, mount: str) -> DatabaseUser:
-        with _translated(f"lease a user of {mount}/{role}"):
+        with translated(f"lease a user of {mount}/{role}"):
             answer = self._client.secrets.database.generate_credentials(
                 name=role, mount_point=mount
             )
@@ -178,7 +175,7 @@ class VaultSecrets:
         roles: Sequence[str],
     ) -> None:
         """Of the database engine to PostgreSQL; it need not answer yet."""
-        with _translated(f"configure {mount}/{name}"):
+        with translated(f"configure {mount}/{name}"):
             self._client.secrets.database.configure(
                 name=name,
                 plugin_name="postgresql-database-plugin",
@@ -194,7 +191,7 @@ class VaultSecrets:
 
     def renew_lease(self, lease_id: str, *, increment_s: float) -> float:
         """Seconds it lives from now. Raises Unauthenticated or Misconfigured when it has ended."""
-        with _translated("renew a lease"):
+        with translated("renew a lease"):
             try:
                 answer = self._client.sys.renew_lease(lease_id=lease_id, increment=int(increment_s))
             except InvalidRequest as exc:
@@ -202,114 +199,12 @@ class VaultSecrets:
         return float(answer["lease_duration"])
 
     def revoke_lease(self, lease_id: str) -> None:
-        with _translated("revoke a lease"):
+        with translated("revoke a lease"):
             self._client.sys.revoke_lease(lease_id=lease_id)
 
 
-def item(secrets: VaultSecrets, reference: Reference, *, where: str) -> str:
-    """Raises Misconfigured naming `where` and the remedy."""
-    remedy = f"store it with `ecap secrets put {reference.target} {reference.item}`"
-    try:
-        found = secrets.read(reference.target)
-    except Misconfigured as exc:
-        raise Misconfigured(f"{where}: {exc.detail}; {remedy}") from exc
-    if reference.item not in found:
-        raise Misconfigured(
-            f"{where}: Vault has no key {reference.item!r} at {reference.target!r}; {remedy}"
-        )
-    return found[reference.item]
-
-
-def layer(secrets: VaultSecrets, path: str) -> Layer:
-    """The keys of the secret at `path` are settings. No secret there: an empty layer."""
-    found = secrets.secret(path)
-    return as_layer(path, found)
-
-
-def as_layer(path: str, found: Secret | None) -> Layer:
-    if found is None:
-        return Layer("vault", {})
-    version = str(found.version) if found.version else None
-    place = f"vault:{path}"
-    return Layer(
-        "vault",
-        {
-            key: Given(value, f"{place}#{key}", final=True, version=version)
-            for key, value in found.values.items()
-        },
-    )
-
-
-def log_in(settings: Vault) -> VaultSecrets:
-    """Raises Misconfigured when a setting is missing, Unavailable when Vault is away or refuses."""
-    if settings.address is None:
-        raise Misconfigured("vault.address is not set")
-    client = hvac.Client(
-        url=settings.address,
-        namespace=settings.namespace,
-        verify=str(settings.ca_cert) if settings.ca_cert else True,
-        cert=_certificate(settings),
-        timeout=settings.timeout_s,
-    )
-    try:
-        with _translated(f"log in at {settings.address}"):
-            lease = _log_in(client, settings)
-    except Unauthenticated as exc:
-        # A server that is still starting, or sealed, refuses in the same words.
-        raise Unavailable(exc.detail) from exc
-    return VaultSecrets(client, mount=settings.mount, kv_version=settings.kv_version, lease=lease)
-
-
-def _log_in(client: hvac.Client, settings: Vault) -> Lease:
-    mount = settings.auth_mount or settings.auth
-    if settings.auth == "token":
-        client.token = _secret_file("token_file", settings.token_file)
-        data = client.auth.token.lookup_self()["data"]
-        return Lease(float(data["ttl"]), bool(data.get("renewable")))
-    if settings.auth == "approle":
-        answer = client.auth.approle.login(
-            role_id=_needed("role_id", settings.role_id),
-            secret_id=_secret_file("secret_id_file", settings.secret_id_file),
-            mount_point=mount,
-        )
-    elif settings.auth == "kubernetes":
-        answer = client.auth.kubernetes.login(
-            role=_needed("role", settings.role),
-            jwt=_secret_file("jwt_file", settings.jwt_file),
-            mount_point=mount,
-        )
-    else:
-        answer = client.auth.userpass.login(
-            username=_needed("username", settings.username),
-            password=_secret_file("password_file", settings.password_file),
-            mount_point=mount,
-        )
-    return _lease(answer)
-
-
-def _lease(answer: Mapping[str, Any]) -> Lease:
+def lease_of(answer: Mapping[str, Any]) -> Lease:
     return Lease(float(answer["auth"]["lease_duration"]), bool(answer["auth"]["renewable"]))
-
-
-def _certificate(settings: Vault) -> tuple[str, str] | None:
-    if settings.client_cert is None or settings.client_key is None:
-        return None
-    return str(settings.client_cert), str(settings.client_key)
-
-
-def _needed(name: str, value: str | None) -> str:
-    if value is None:
-        raise Misconfigured(f"vault.{name} is needed to log in; set it or choose vault.auth")
-    return value
-
-
-def _secret_file(name: str, path: Path | None) -> str:
-    if path is None:
-        raise Misconfigured(f"vault.{name} is needed to log in; set it or choose vault.auth")
-    try:
-        return path.read_text().strip()
-    except OSError as exc:
-        raise Misconfigured(f"vault.{name}: cannot read {path}: {exc.strerror}") from exc
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
@@ -317,7 +212,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
     try:
         yield
     except (Forbidden, Unauthorized) as exc:

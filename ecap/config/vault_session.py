@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ecap import logs
-from ecap.config import vault
+from ecap.config import vault_login
 from ecap.config.control import Vault
 from ecap.config.vault import Lease, VaultSecrets
 from ecap.errors import Unauthenticated
@@ -32,7 +32,7 @@ class VaultSession:
         *,
         clock: Callable[[], float],
         rng: random.Random,
-        log_in: Callable[[Vault], VaultSecrets] = vault.log_in,
+        log_in: Callable[[Vault], VaultSecrets] = vault_login.log_in,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -41,6 +41,7 @@ class VaultSession:
         self._secrets: VaultSecrets | None = None
         self._first_s = 0.0
         self._renew_at: float | None = None
+        self._held_at = 0.0
         self._lock = asyncio.Lock()
         self.lease = Lease(0, renewable=False)
         self.log_ins = 0
@@ -61,6 +62,11 @@ class VaultSession:
                 # Revoked, or expired while the process slept. Not allowed looks the same.
                 secrets = await self._enter()
             return await asyncio.to_thread(ask, secrets)
+
+    @property
+    def left_s(self) -> float:
+        """Of a lease that ends."""
+        return max(0.0, self._held_at + self.lease.duration_s - self._clock())
 
     async def keep_alive(self) -> None:
         """Call it often; it renews when that is due."""
@@ -91,6 +97,7 @@ class VaultSession:
 
     def _hold(self, lease: Lease) -> None:
         self.lease = lease
+        self._held_at = self._clock()
         # Not all at once: every process of a cluster logs in at its start.
         part = _RENEW_AT - _JITTER * self._rng.random()
         self._renew_at = self._clock() + lease.duration_s * part if lease.duration_s else None

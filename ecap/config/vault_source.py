@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
-from ecap.config import vault
+from ecap.config import vault_layer
 from ecap.config.control import Vault
 from ecap.config.layers import Layer, Source
 from ecap.config.references import Reference
@@ -58,7 +58,8 @@ class VaultSource:
             else:
                 wait_s = self._settings.poll_s
                 self.health.ok()
-                self.health.lease(self._session.lease.duration_s)
+                session = self._session
+                self.health.lease(session.lease.duration_s, left_s=session.left_s)
                 if changed or first:
                     first = False
                     self.health.changed()
@@ -89,7 +90,7 @@ class VaultSource:
         path = self._settings.config_path
         if path is None:
             return {}
-        return {"vault": vault.as_layer(path, self._known[path][1])}
+        return {"vault": vault_layer.as_layer(path, self._known[path][1])}
 
 
 def _reason(changed: list[str]) -> str:

@@ -15,7 +15,8 @@ from ecap.config.following import Follow, follow
 from ecap.config.joining import taking_part
 from ecap.config.member import Member
 from ecap.config.protocol import HubLink
-from ecap.config.settings import Services, Settings
+from ecap.config.services import Services
+from ecap.config.settings import Settings
 from ecap.errors import Misconfigured
 
 # Serve accepts all eight in a second; a busy machine takes longer.

@@ -17,7 +17,7 @@ import msgspec
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
 from ecap.config import Settings, load, loading
-from ecap.config.settings import ServiceName
+from ecap.config.services import ServiceName
 from ecap.errors import Unavailable
 from ecap.local import control, runtime
 from ecap.local.credentials import Credentials

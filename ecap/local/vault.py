@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ecap.config import vault
+from ecap.config import vault_login
 from ecap.config.control import Vault as VaultSettings
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
@@ -98,7 +98,7 @@ class OpenBao:
         while loop.time() < deadline:
             child.check()
             try:
-                await asyncio.to_thread(vault.log_in, settings)
+                await asyncio.to_thread(vault_login.log_in, settings)
             except Unavailable:
                 await asyncio.sleep(_POLL_S)
             else:

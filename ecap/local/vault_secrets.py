@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ecap.config import keyring_stores, vault
+from ecap.config import keyring_stores, vault_login
 from ecap.config.control import Keyring
 from ecap.local import credentials as creds
 from ecap.local.credentials import Credentials
@@ -38,7 +38,7 @@ class WithSecrets:
         return await self._bao.ended()
 
     def _store(self) -> None:
-        operator = vault.log_in(self._bao.settings(OPERATOR_ROLE))
+        operator = vault_login.log_in(self._bao.settings(OPERATOR_ROLE))
         extra = {}
         if self._postgres:
             extra["ecap/postgres"] = {"password": self._secrets.postgres_password.read_text()}

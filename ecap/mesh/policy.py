@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecap.config.settings import CallPolicySettings
+from ecap.config.traffic import CallPolicySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

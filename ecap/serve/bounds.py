@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecap.config.settings import Http, Limits
+from ecap.config.traffic import Http, Limits
 from ecap.serve.limits import ClientAddress
 
 

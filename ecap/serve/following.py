@@ -10,7 +10,8 @@ from __future__ import annotations
 from ecap import spans
 from ecap.config import following
 from ecap.config.following import LEVEL, Follow
-from ecap.config.settings import Http, Limits, Mesh, Postgres
+from ecap.config.infrastructure import Postgres
+from ecap.config.traffic import Http, Limits, Mesh
 from ecap.mesh.identity import imported
 from ecap.serve.asgi import Edge
 from ecap.serve.limits import ClientAddress

@@ -18,7 +18,8 @@ from ecap.clients.postgres import Pool
 from ecap.config.following import Follow
 from ecap.config.member import Member
 from ecap.config.protocol import Health, HubLink
-from ecap.config.settings import Http, Mesh, Settings
+from ecap.config.settings import Settings
+from ecap.config.traffic import Http, Mesh
 from ecap.errors import Misconfigured
 from ecap.mesh import MeshClient, MeshClients, Principal, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session

@@ -13,7 +13,7 @@ from ecap.clients.kafka import (
     open_consumer,
     translated,
 )
-from ecap.config.settings import Kafka
+from ecap.config.infrastructure import Kafka
 from ecap.domain.events import TOPICS, Event, EventError, decode
 from ecap.errors import Unavailable
 from ecap.local.demo.books import Slot

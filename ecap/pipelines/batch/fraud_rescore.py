@@ -23,7 +23,7 @@ from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
 from ecap.config import Settings
-from ecap.config.settings import Fraud
+from ecap.config.services import Fraud
 from ecap.domain.events import DECISIONS, OrderPlaced, decode
 from ecap.domain.money import to_decimal
 from ecap.domain.rules import RULES

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from ecap.config.following import Follow
 from ecap.config.keyring_live import open_keyring
-from ecap.config.settings import Auth as Settings
+from ecap.config.services import Auth as Settings
 from ecap.domain.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
 from ecap.serve.auth.administrator import FirstAdministrator

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from joserfc import jwt
 
-from ecap.config.settings import Auth
+from ecap.config.services import Auth
 from ecap.domain.ids import new_id
 from ecap.domain.roles import Role, scopes_of
 from ecap.serve.auth.keys import SigningKeys

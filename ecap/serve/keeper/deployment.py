@@ -21,9 +21,10 @@ from ecap.clients.postgres import Pool
 from ecap.config import Settings, load
 from ecap.config.environment import PREFIX
 from ecap.config.following import LEVEL, Follow, follow
+from ecap.config.infrastructure import Postgres
 from ecap.config.joining import taking_part
 from ecap.config.member import Member
-from ecap.config.settings import Postgres, Services
+from ecap.config.services import Services
 from ecap.errors import Misconfigured
 from ecap.serve.keeper.keeping import Keeper
 

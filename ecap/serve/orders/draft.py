@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ecap.clients.postgres import Record
-from ecap.config.settings import Orders as Limits
+from ecap.config.services import Orders as Limits
 from ecap.domain.events import Line, OrderPlaced
 from ecap.domain.money import MAX_MINOR, to_decimal, to_minor
 from ecap.domain.orders import DECIDED, amount_minor, card_fingerprint

@@ -20,7 +20,7 @@ from ecap.actors.reach import RayActors, RayActorTransport
 from ecap.actors.remote import ensure_supervisor, statuses, stop_all
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.settings import CallPolicySettings, Mesh
+from ecap.config.traffic import CallPolicySettings, Mesh
 from ecap.domain.ids import new_id
 from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Misconfigured, NotFound, Retryable

@@ -16,8 +16,8 @@ from waiting import WITHIN_S, until
 
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
+from ecap.config.infrastructure import Postgres
 from ecap.config.leases import DatabaseLease, as_user
-from ecap.config.settings import Postgres
 from ecap.config.sources import SourceHealth
 from ecap.config.vault import DatabaseUser
 from ecap.config.vault_session import VaultSession

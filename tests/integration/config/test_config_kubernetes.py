@@ -28,7 +28,7 @@ from kube_server import KubeServer, open_kube_server
 from kubernetes.aio import client, config
 from waiting import WITHIN_S, until
 
-from ecap.config import vault
+from ecap.config import vault_login
 from ecap.config.control import Kubernetes
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import Plain
@@ -296,7 +296,7 @@ async def test_vault_lets_a_service_account_in(kube: Kube, bao: Bao) -> None:
         "groups": ["system:serviceaccounts"],
     }
     settings = bao.settings(auth="kubernetes", role="hub", jwt_file=bao.secret_file("sa", token))
-    secrets = await asyncio.to_thread(vault.log_in, settings)
+    secrets = await asyncio.to_thread(vault_login.log_in, settings)
     assert secrets.lease.duration_s > 0
 
 

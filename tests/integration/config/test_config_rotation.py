@@ -33,9 +33,17 @@ def soon(environ: dict[str, str]) -> dict[str, str]:  # noqa: F811
     return {**environ, "ECAP__KEYRING__TRUST_S": "1"}
 
 
-async def set_secret(hub: ConfigHub, ring: Keyring, plain: str) -> None:
-    wish = Change(edit=Edit({SECRET: ring.seal_text(plain)}), author="ann", reason="a test")
+async def set_secret(hub: ConfigHub, keys: Keyring, plain: str) -> None:
+    wish = Change(edit=Edit({SECRET: keys.seal_text(plain)}), author="ann", reason="a test")
     await hub.handle("change", wish, {})
+
+
+async def kept(pool: Pool, version: int, keys: Keyring) -> str:
+    """What the override of that version opens as, with these keys."""
+    token = await PostgresHistory(pool).state(version)
+    assert token is not None
+    value = accepted.unpack(token, keys, where="").overrides[SECRET].value
+    return keys.open_text(value.removeprefix("enc:"), where="")
 
 
 async def test_the_old_key_is_retired_beside_a_running_hub(
@@ -55,18 +63,16 @@ async def test_the_old_key_is_retired_beside_a_running_hub(
             assert [key.id for key in rotated.ring.keys] == [ring.load().ring.primary.id]
             assert any(line.startswith("config.states") for line in told)
             assert one.version == before  # a rotation is no change
-            # What the hub holds needs the old key no more: secrets are read again, too.
-            await hub.handle("change", change(7), {})
+            # What the hub holds, and writes with the next version, needs the old key no more.
+            done = await hub.handle("change", change(7), {})
+            assert await kept(empty, done["version"], rotated.ring) == "planted"
             assert one.settings.smtp.password is not None
             assert one.settings.smtp.password.get_secret_value() == "planted"
             await set_secret(hub, rotated.ring, "second")
             await hub.handle("roll_back", Return(to=before, author="bob", reason="back"), {})
             assert one.settings.smtp.password.get_secret_value() == "planted"
             version = one.version
-        token = await PostgresHistory(empty).state(version)
-        assert token is not None
-        kept = accepted.unpack(token, rotated.ring, where="").overrides[SECRET].value
-        assert rotated.ring.open_text(kept.removeprefix("enc:"), where="") == "planted"
+        assert await kept(empty, version, rotated.ring) == "planted"
     for boot in ("one", "two"):  # its successor, and the next start of the cluster
         async with started(soon, boot=boot) as hub:
             await well(hub)
@@ -90,7 +96,4 @@ async def test_a_hub_that_missed_the_rotation_seals_from_what_it_read(
         ring.save(alone, revision=ring.load().revision)
         await keys.look()
         done = await hub.handle("change", change(8), {})
-        token = await PostgresHistory(empty).state(done["version"])
-        assert token is not None
-        kept = accepted.unpack(token, alone, where="").overrides[SECRET].value
-        assert alone.open_text(kept.removeprefix("enc:"), where="") == "planted"
+        assert await kept(empty, done["version"], alone) == "planted"

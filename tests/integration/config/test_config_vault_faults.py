@@ -17,7 +17,7 @@ import pytest
 from bao import Bao, open_bao
 from waiting import until
 
-from ecap.config import vault
+from ecap.config import vault_login
 from ecap.config.control import Keyring as Section
 from ecap.config.control import Vault
 from ecap.config.keyring import Keyring, new_key
@@ -137,12 +137,12 @@ async def test_token_revoked_and_no_other_given(bao: Bao, watched: Watched) -> N
 async def test_nobody_there() -> None:
     settings = Vault(address="https://127.0.0.1:9", role_id="x", secret_id_file=Path("/dev/null"))
     with pytest.raises(Unavailable, match="Vault cannot be reached: cannot log in at"):
-        vault.log_in(settings)
+        vault_login.log_in(settings)
 
 
 async def test_tls(bao: Bao) -> None:
     def read(settings: Vault) -> str:
-        return vault.log_in(settings).read("fault")["key"]
+        return vault_login.log_in(settings).read("fault")["key"]
 
     bao.put("fault", key="good")
     assert await asyncio.to_thread(read, bao.settings()) == "good"
@@ -222,7 +222,7 @@ async def test_a_lease_lost_while_vault_is_sealed(
 async def test_the_keyring_while_vault_is_sealed(bao: Bao, settings: Settings) -> None:
     section = Section(source="vault", path="ring", poll_s=0.05, trust_s=0.5)
     here = settings.model_copy(update={"vault": bao.settings(timeout_s=0.5), "keyring": section})
-    opened = vault.log_in(here.vault)
+    opened = vault_login.log_in(here.vault)
     store(section, {}, secrets=opened).save(Keyring([new_key(now=1)]), revision=None)
     load = loading(here, {})
     live = LiveKeyring((await load()).ring, load, section, clock=time.monotonic)

@@ -17,7 +17,7 @@ from joserfc.jwk import OKPKey
 from serving import bearer, serving
 
 from ecap.config import Settings
-from ecap.config.settings import Cors, Http, Limits
+from ecap.config.traffic import Cors, Http, Limits
 from ecap.errors import EcapError, Misconfigured, Unavailable
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve import openapi

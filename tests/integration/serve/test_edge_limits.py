@@ -14,7 +14,7 @@ from serving import bearer, serving
 from ecap.actors.leasing import LeasedLimiter
 from ecap.actors.limits import LimitLedger
 from ecap.config import Settings
-from ecap.config.settings import Bucket, Http, Limits
+from ecap.config.traffic import Bucket, Http, Limits
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve.asgi import Edge
 from ecap.serve.parts import EdgeParts

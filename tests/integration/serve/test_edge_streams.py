@@ -12,7 +12,7 @@ import pytest
 from front_door import alive
 from serving import serving
 
-from ecap.config.settings import Http, Limits
+from ecap.config.traffic import Http, Limits
 from ecap.errors import Misconfigured
 from ecap.serve.asgi import Edge
 from ecap.serve.parts import EdgeParts

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from ecap.actors.runner import Runner
-from ecap.config.settings import Settings, Stream
+from ecap.config.settings import Settings
+from ecap.config.streams import Stream
 
 
 class Half:

@@ -14,9 +14,12 @@ from virtual_loop import clock, run
 
 from ecap.config.canary import Canary
 from ecap.config.history import verify
+from ecap.config.infrastructure import Log
 from ecap.config.overrides import Edit
 from ecap.config.protocol import Health
-from ecap.config.settings import Fraud, Limits, Log, Settings
+from ecap.config.services import Fraud
+from ecap.config.settings import Settings
+from ecap.config.traffic import Limits
 from ecap.errors import Conflict, Invalid, Misconfigured, NotFound, PreconditionFailed, Unavailable
 
 Test = Callable[..., Awaitable[None]]

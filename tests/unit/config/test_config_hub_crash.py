@@ -15,7 +15,7 @@ from virtual_loop import run
 from ecap.config.canary import Canary
 from ecap.config.history import DECISIONS, Entry, verify
 from ecap.config.overrides import Edit
-from ecap.config.settings import Fraud
+from ecap.config.services import Fraud
 from ecap.errors import EcapError, Misconfigured
 
 APPENDS = ["proposed", "canary", "applied", "settled"]

@@ -105,7 +105,7 @@ def test_a_weight_can_be_given_to_each_rule() -> None:
 def _codes() -> tuple[str, ...]:
     from typing import get_args
 
-    from ecap.config.settings import RuleCode
+    from ecap.config.services import RuleCode
 
     return get_args(RuleCode)
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 from live_members import BARE, Feed, changed
 
-from ecap.config.settings import Services, Settings
+from ecap.config.services import Services
+from ecap.config.settings import Settings
 from ecap.errors import Misconfigured, Unavailable
 from ecap.local.scaling import _check, scaling
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ecap.config.settings import CallPolicySettings
+from ecap.config.traffic import CallPolicySettings
 from ecap.mesh import CallPolicy
 
 

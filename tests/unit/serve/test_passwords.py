@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from argon2 import PasswordHasher
 
-from ecap.config.settings import Auth
+from ecap.config.services import Auth
 from ecap.errors import Overloaded
 from ecap.serve.auth.passwords import Passwords, open_passwords
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecap.config.settings import Bucket
+from ecap.config.traffic import Bucket
 from ecap.errors import RateLimited
 from ecap.serve.limits import ClientAddress, Verdict, admit, headers
 

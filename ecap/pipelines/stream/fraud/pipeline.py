@@ -14,7 +14,8 @@ from typing import Any
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.config.following import Follow
-from ecap.config.settings import Fraud, Settings
+from ecap.config.services import Fraud
+from ecap.config.settings import Settings
 from ecap.domain.admission import admit_changed, admit_placed
 from ecap.domain.events import (
     Event,

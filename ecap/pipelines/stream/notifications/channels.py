@@ -11,7 +11,7 @@ from typing import Protocol
 
 import httpx
 
-from ecap.config.settings import Smtp, Webhook
+from ecap.config.infrastructure import Smtp, Webhook
 from ecap.domain.events import Channel
 from ecap.errors import Misconfigured
 from ecap.pipelines.stream.notifications.claims import Delivery

@@ -21,9 +21,10 @@ import msgspec
 from ecap import logs, metrics
 from ecap.clients.postgres import Pool
 from ecap.config.following import Follow
+from ecap.config.infrastructure import Smtp, Webhook
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.sealed_rows import SealedRows
-from ecap.config.settings import Notifications, Smtp, Webhook
+from ecap.config.services import Notifications
 from ecap.errors import Misconfigured, Refused, Retryable
 from ecap.pipelines.stream.notifications.channels import (
     Channels,

@@ -18,8 +18,9 @@ from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
 from ecap.config.following import Follow
+from ecap.config.infrastructure import Webhook
 from ecap.config.keyring_live import open_keyring
-from ecap.config.settings import Settings, Webhook
+from ecap.config.settings import Settings
 from ecap.domain.admission import admit_changed, admit_placed
 from ecap.domain.events import (
     Channel,

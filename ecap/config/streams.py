@@ -1,0 +1,43 @@
+"""Sections of the streams and of the way to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ecap.config.section import CONNECTION, PARTITIONS, Section
+
+PipelineName = Literal["fraud", "analytics", "notifications", "users", "inventory", "availability"]
+
+
+class Stream(Section):
+    batch_max_events: int = Field(2000, ge=1, description="events committed together at most")
+    fetch_wait_s: Annotated[float, CONNECTION] = Field(
+        0.1, gt=0, description="how long a fetch waits for events; bounds the idle load"
+    )
+    lease_ttl_s: float = Field(
+        6.0, gt=0, description="a silent owner's partitions are free after this"
+    )
+    heartbeat_s: float = Field(1.0, gt=0, description="between renewals of the leases")
+    snapshot_every_s: float = Field(30.0, gt=0, description="between snapshots of keyed state")
+    late_after_s: int = Field(86400, ge=0, description="older events are counted and marked late")
+    shards: Annotated[dict[PipelineName, int], PARTITIONS] = Field(
+        {"fraud": 1}, description="actors of a pipeline that does not share one"
+    )
+    shared: Annotated[tuple[PipelineName, ...], PARTITIONS] = Field(
+        ("analytics", "notifications", "users", "inventory", "availability"),
+        description="pipelines that share one actor",
+    )
+
+
+class Outbox(Section):
+    batch_max_events: int = Field(2000, ge=1, description="events sent together at most")
+    poll_min_s: float = Field(0.01, gt=0, description="between looks while there is work")
+    poll_max_s: float = Field(0.1, gt=0, description="between looks when there is none")
+    audit_every_s: float = Field(
+        5.0, gt=0, description="compare broker end offsets with what was sent"
+    )
+    retention_s: int = Field(
+        7 * 86400, ge=60, description="how long sent events are kept for a refill"
+    )
