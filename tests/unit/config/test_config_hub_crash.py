@@ -10,7 +10,7 @@ import pytest
 from cluster import Cluster, layer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from virtual_loop import run
+from virtual_time import run
 
 from ecap.config.canary import Canary
 from ecap.config.history import DECISIONS, Entry, verify
