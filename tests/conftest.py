@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from free_ports import again_if_taken
@@ -25,8 +25,11 @@ from ecap.local.runtime import Runtime
 if TYPE_CHECKING:
     from stream_servers import Database, World
 
-# Time decides no test.
-hypothesis.register_profile("ecap", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Time decides no test. `--hypothesis-profile=thorough` looks ten times as long where a test
+# does not say itself how long.
+_no_haste: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+hypothesis.register_profile("ecap", max_examples=50, **_no_haste)
+hypothesis.register_profile("thorough", max_examples=500, **_no_haste)
 hypothesis.load_profile("ecap")
 
 # The whole system of tests/e2e and tests/fault/system: one for both.

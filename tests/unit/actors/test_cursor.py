@@ -199,7 +199,7 @@ actions = st.one_of(
 
 
 @given(st.lists(actions, max_size=60))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300)
 def test_any_interleaving_applies_each_event_once_in_order(
     runner: asyncio.Runner, script: list[tuple[Any, ...]]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, layer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import run
 
@@ -207,7 +207,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(st.lists(STEPS, max_size=14))
 def test_any_sequence_converges(steps: list[tuple[Any, ...]]) -> None:
     async def main() -> None:
