@@ -199,7 +199,7 @@ actions = st.one_of(
 
 
 @given(st.lists(actions, max_size=60))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300)
 def test_any_interleaving_applies_each_event_once_in_order(
     runner: asyncio.Runner, script: list[tuple[Any, ...]]
 ) -> None:
@@ -209,12 +209,16 @@ def test_any_interleaving_applies_each_event_once_in_order(
             arguments.append(runner)
         getattr(model, name)(*arguments)
     model.place(1)
+    calm = 0
     for _ in range(60):  # then everybody lives, and the end comes
         model.audit()
         model.send(10_000)
         model.poll(10_000, runner)
         model.commit()
         model.settle()
+        calm += model.committed == model.placed
+        if calm > 10:  # nothing comes after the end
+            break
     assert model.committed == model.placed
     assert [pos for pos, _ in model.results] == list(range(model.placed))
     for pos, state in model.results:

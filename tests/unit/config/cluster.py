@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from virtual_loop import clock
+from virtual_time import clock
 
 from ecap.config import Settings, schema
 from ecap.config.control import Keyring as Keys

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 import ecap
 from ecap.config import documentation, schema
 
 PAGE = Path(ecap.__file__).parent.parent / "docs" / "configuration.md"
 
 
-@pytest.mark.parametrize("key", list(schema.settings()))
-def test_every_setting_says_what_it_means(key: str) -> None:
-    assert schema.find(key).description, f"write Field(..., description=...) for {key}"
+def test_every_setting_says_what_it_means() -> None:
+    silent = [key for key in schema.settings() if not schema.find(key).description]
+    assert silent == [], "write Field(..., description=...)"
 
 
 def test_the_page_is_up_to_date() -> None:

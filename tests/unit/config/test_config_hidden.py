@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from cluster import Cluster, layer
-from virtual_loop import run
+from virtual_time import run
 
 from ecap import logs, metrics
 from ecap.config import Settings, accepted, schema

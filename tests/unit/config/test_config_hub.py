@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, layer
-from virtual_loop import clock, run
+from virtual_time import clock, run
 
 from ecap.config.canary import Canary
 from ecap.config.history import verify

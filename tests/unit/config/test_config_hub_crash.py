@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, layer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual_loop import run
+from virtual_time import run
 
 from ecap.config.canary import Canary
 from ecap.config.history import DECISIONS, Entry, verify
@@ -207,7 +207,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(st.lists(STEPS, max_size=14))
 def test_any_sequence_converges(steps: list[tuple[Any, ...]]) -> None:
     async def main() -> None:

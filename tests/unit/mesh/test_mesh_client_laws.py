@@ -103,7 +103,7 @@ class Recorder:
         raise answer.error("no", retry_after_s=answer.retry_after_s)
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(
     crowd=st.lists(callers, min_size=1, max_size=12),
     policy=policies,

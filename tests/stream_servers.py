@@ -58,7 +58,7 @@ class Broker:
 
 
 class Database:
-    """One server for the session, a database for each test."""
+    """One server for all tests that kill it, a database for each of them."""
 
     def __init__(self, state: StateDir, port: int) -> None:
         self.port = port
@@ -199,7 +199,7 @@ class Child:
 
     @classmethod
     async def start(cls, *argv: str, environ: Mapping[str, str]) -> Child:
-        script = Path(__file__).with_name("stream_child.py")
+        script = Path(__file__).parent / "integration" / "actors" / "stream_child.py"
         process = await asyncio.create_subprocess_exec(
             os.sys.executable, str(script), *argv, env={**os.environ, **environ}
         )
