@@ -26,7 +26,7 @@ _READY_S = 180.0
 _COMMAND_S = 90.0
 _COMPARED_S = 180.0
 _DEMO = "ecap demo --seconds 300 --rate 8"
-_WIDTH = 100
+_WIDTH = 140
 
 _HEAD = """# Live configuration, walked through
 
