@@ -36,6 +36,8 @@ class Kept(Protocol):
         """Raises Unavailable."""
         ...
 
+    async def stop(self) -> None: ...
+
     async def ended(self) -> str:
         """Waits until the process has ended, and says how."""
         ...
@@ -71,6 +73,8 @@ async def _keep(state: StateDir, server: Kept, note: Callable[[str], None]) -> N
             _remember(state, server.name, await server.start())
         except (EcapError, OSError) as exc:
             _log.warning("%s does not start again: %s", server.name, exc)
+            # Its process may run all the same, not ready: it would never end, and keep the port.
+            await server.stop()
             continue
         note(f"{server.name} {how} and was started again")
 

@@ -14,8 +14,10 @@ import asyncpg
 import pytest
 
 from ecap.config import load
+from ecap.errors import Unavailable
 from ecap.local import runtime
 from ecap.local.keeping import kept
+from ecap.local.process import Started
 from ecap.local.runtime import Runtime
 from ecap.local.servers import plan, running
 from ecap.local.state import StateDir, open_state
@@ -74,3 +76,45 @@ async def test_what_was_told_to_stop_stays_down(state: StateDir) -> None:
     async with running(planned), kept(state, planned.servers, note=notes.append):
         pass
     assert notes == []
+
+
+class Slow:
+    """At its second start it runs, but is not ready in time."""
+
+    name = "slow"
+
+    def __init__(self, log: Path) -> None:
+        self.starts = 0
+        self.gone = asyncio.Event()
+        self.gone.set()
+        self._log = log
+
+    async def start(self) -> Started:
+        assert self.gone.is_set(), "the one before still has the port"
+        self.starts += 1
+        self.gone.clear()
+        if self.starts == 2:
+            raise Unavailable("not ready in time")
+        return Started(1, self._log)
+
+    async def stop(self) -> None:
+        self.gone.set()
+
+    async def ended(self) -> str:
+        await self.gone.wait()
+        return "was ended"
+
+
+async def test_what_was_not_ready_in_time_is_started_once_more(
+    state: StateDir, tmp_path: Path
+) -> None:
+    server = Slow(tmp_path / "log")
+    await server.start()
+    notes: list[str] = []
+    async with kept(state, [server], note=notes.append):
+        server.gone.set()
+        async with asyncio.timeout(60):
+            while not notes:  # noqa: ASYNC110  nothing tells
+                await asyncio.sleep(0.02)
+    assert server.starts == 3
+    assert notes == ["slow was ended and was started again"]

@@ -46,7 +46,7 @@ async def serving(app: Any) -> AsyncIterator[httpx.AsyncClient]:
     while not server.started and not task.done():  # noqa: ASYNC110  uvicorn sets a flag
         await asyncio.sleep(0.005)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield client
     finally:
         server.should_exit = True
