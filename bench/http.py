@@ -93,7 +93,7 @@ def measure(system: System, *, seconds: float, rounds: int) -> list[dict[str, An
     for _ in range(rounds):
         with _bare("fastapi", system) as base:
             run("bare: no-op, FastAPI", base + "/noop", {})
-            run("bare: product GET, FastAPI", f"{base}/products/{product}", {})
+            run("bare: product GET, FastAPI", f"{base}/products/{found}", {})
         with _bare("starlette", system) as base:
             run("bare: no-op, Starlette", base + "/noop", {})
         with _bare("edge", system) as base:
