@@ -103,8 +103,12 @@ async def spawn(
     environ: Mapping[str, str],
     account: Account | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
+    stdin: int = asyncio.subprocess.DEVNULL,
 ) -> Child:
-    """Start `program` with exactly `environ`, its output in `logs/<name>.log`."""
+    """Start `program` with exactly `environ`, its output in `logs/<name>.log`.
+
+    With a pipe for `stdin` it can notice that we are gone.
+    """
     log_path = state.logs / f"{name}.log"
     if log_path.exists():
         log_path.replace(log_path.with_suffix(".previous.log"))
@@ -114,7 +118,7 @@ async def spawn(
         process = await asyncio.create_subprocess_exec(
             program,
             *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=fd,
             stderr=fd,
             env=dict(environ),

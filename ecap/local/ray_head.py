@@ -19,6 +19,7 @@ from ray._private.node import Node
 from ray._private.parameter import RayParams
 
 from ecap.errors import Unavailable
+from ecap.local import forked_worker
 from ecap.local.ports import LOOPBACK
 
 
@@ -60,6 +61,7 @@ def start(
         "session_name": session,
         "no_monitor": True,
         "include_log_monitor": False,
+        "setup_worker_path": forked_worker.__file__,
         "min_worker_port": 0,
         "max_worker_port": 0,
     }

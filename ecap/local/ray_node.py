@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import Any
 
 import psutil
 
-from ecap.local import memory
+from ecap.local import forked_worker, memory
 from ecap.local.ports import LOOPBACK
-from ecap.local.process import Started, record
+from ecap.local.process import Child, Started, record, spawn
 from ecap.local.state import StateDir
 from ecap.serve import haproxy
 
@@ -28,6 +29,11 @@ _SESSION = "session"
 _MIN_CPUS = 4  # what replicas and actors ask for together, on one core too
 _OBJECT_STORE_BYTES = 256 << 20
 _LOOK_EVERY_S = 0.5
+# Ray's library reads these when it is loaded, so all forks have them in common. Of no job
+# yet, as workers that the raylet starts ahead of need; and the process whose end is
+# theirs is this one, because the raylet has not started then (its end is noticed too).
+# A thread of OpenBLAS would be in the way of forking.
+_FORKED = {"RAY_JOB_ID": "ffffffff", "OPENBLAS_NUM_THREADS": "1"}
 
 # Loopback ports of Ray and HAProxy, by the name they have in runtime.json.
 PORTS = {
@@ -87,6 +93,7 @@ class RayNode:
         self._head: Any = None
         self._node: Any = None
         self._records: list[Path] = []
+        self._forks: Child | None = None
 
     @property
     def address(self) -> str:
@@ -108,6 +115,7 @@ class RayNode:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self._token_file),
             "RAY_ADDRESS": self.address,
+            forked_worker.SOCKET: str(self.folder / "fork.sock"),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "120",  # a busy machine is no failure
             # Ray's 15 is meant for batch work beside people; these processes are the product.
@@ -139,6 +147,7 @@ class RayNode:
     async def start(self) -> Started:
         await asyncio.to_thread(self._prepare)
         os.environ.update({**self._environ, **self.environ()})
+        self._forks = await self._fork_server()
         # Late on purpose: Ray reads its environment when it is imported.
         self._head = await asyncio.to_thread(import_module, "ecap.local.ray_head")
         self._node = await asyncio.to_thread(
@@ -174,9 +183,22 @@ class RayNode:
         if self._head and self._node:
             await asyncio.to_thread(self._head.disconnect)
             await asyncio.to_thread(self._head.stop, self._node)
+        if self._forks:
+            await self._forks.stop()
         for path in self._records:
             path.unlink(missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def _fork_server(self) -> Child:
+        """First, because it imports for as long as Ray starts."""
+        return await spawn(
+            self._state,
+            "workers",
+            Path(sys.executable),
+            *("-m", "ecap.local.forkserver", os.environ[forked_worker.SOCKET]),
+            environ={**os.environ, **_FORKED, "RAY_RAYLET_PID": str(os.getpid())},
+            stdin=asyncio.subprocess.PIPE,
+        )
 
     def _record(self, raylet: int) -> list[Path]:
         """Agents outlive a raylet that was killed, and hide whose they are."""

@@ -1,0 +1,196 @@
+"""Ray's workers as forks of one process that has imported everything.
+
+A worker of Ray is a fresh interpreter that spends two to three seconds of a core on
+imports, and `ecap up` needs some twenty. This process imports what they all import,
+then forks one for each that the raylet asks for; they share its pages. The raylet
+starts `forked_worker` (Ray's `setup_worker_path`), which asks here and ends; a worker
+tells the raylet its own process id when it registers.
+
+`python -m ecap.local.forkserver SOCKET`; ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import runpy
+import select
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from ecap.config.services import ServiceName
+from ecap.local.lean import keep_lean
+
+_BACKLOG = 128
+_QUESTION_BYTES = 1 << 20
+_HEARD_S = 10.0
+# What the raylet gives its workers: they go first when memory ends, the servers last.
+_OOM_SCORE = "1000"
+_ID_BYTES = 28
+
+# All that workers import, so that none does it again. Ray's come first: the entry point
+# of a worker is run as a program, and imports these.
+_MODULES = (
+    "ray._private.workers.default_worker",
+    "ray.serve._private.controller",
+    "ray.serve._private.haproxy",
+    "ray.serve._private.proxy",
+    "ray.serve._private.replica",
+    "ecap.actors.hosting",
+    "ecap.actors.remote",
+    "ecap.local.worker",
+    "ecap.serve.deployment",
+    *(
+        f"ecap.serve.{name}.{part}"
+        for name in get_args(ServiceName)
+        for part in ("routes", "service")
+    ),
+)
+
+
+class Question(NamedTuple):
+    argv: list[str]
+    environ: dict[str, str]
+    cwd: str
+
+
+def listen(path: str) -> socket.socket:
+    """Before the imports: who asks meanwhile waits, and does not start by itself."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(_BACKLOG)
+    return listener
+
+
+class _ClassIds:
+    """In place of Ray's, which are random by a state of the process: seeded here, all
+    forks would make the same ids. Remote classes have one from when they are imported."""
+
+    @staticmethod
+    def from_random() -> Any:
+        return import_module("ray").ActorClassID(os.urandom(_ID_BYTES))
+
+
+def preload() -> None:
+    """Raises RuntimeError when forking would not be safe: a fork has only one thread."""
+    keep_lean()
+    actor: Any = import_module("ray.actor")
+    actor.ActorClassID, random_ids = _ClassIds, actor.ActorClassID
+    for name in _MODULES:
+        import_module(name)
+    actor.ActorClassID = random_ids
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        raise RuntimeError(f"{threads} threads after the imports: no worker can be forked")
+    # Collecting would touch, and so copy, every page that is shared.
+    gc.collect()
+    gc.freeze()
+
+
+def serve(listener: socket.socket) -> Question | None:
+    """In the server None, when its owner has gone; in each fork what it is to run."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(listener, selectors.EVENT_READ)
+        waiting.register(0, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in waiting.select()}
+            if 0 in ready:
+                return None
+            connection, _ = listener.accept()
+            with connection:
+                question = _answer(connection, listener)
+            if question is not None:
+                return question
+
+
+def _answer(connection: socket.socket, listener: socket.socket) -> Question | None:
+    connection.settimeout(_HEARD_S)
+    try:
+        question, files = _received(connection)
+    except (OSError, ValueError) as exc:
+        print(f"a question that cannot be read: {exc}", file=sys.stderr, flush=True)
+        return None
+    if _left(connection):
+        return None
+    pid = os.fork()
+    if pid == 0:
+        listener.close()
+        _become(question, files)
+        return question
+    for fd in files:
+        os.close(fd)
+    try:
+        connection.sendall(str(pid).encode())
+    except OSError as exc:
+        # It did not wait: the raylet has given it up, and the worker will find no place.
+        print(f"worker {pid} was not waited for: {exc}", file=sys.stderr, flush=True)
+    return None
+
+
+def _left(connection: socket.socket) -> bool:
+    """Who waited too long has started a worker in another way; two would be one too many."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    return bool(poll.poll(0))
+
+
+def _received(connection: socket.socket) -> tuple[Question, list[int]]:
+    head, files, _, _ = socket.recv_fds(connection, _QUESTION_BYTES, 3)
+    text = bytearray(head)
+    while more := connection.recv(_QUESTION_BYTES):
+        text += more
+        if len(text) > _QUESTION_BYTES:
+            raise ValueError("too long")
+    found = json.loads(text)
+    if len(files) != 3:
+        raise ValueError("three open files are needed")
+    return Question(found["argv"], found["environ"], found["cwd"]), list(files)
+
+
+def _become(question: Question, files: list[int]) -> None:
+    """What a started process has of its own."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number, fd in enumerate(files):
+        os.dup2(fd, number)
+        os.close(fd)
+    os.environ.clear()
+    os.environ.update(question.environ)
+    os.chdir(question.cwd)
+    # The raylet ends a worker together with its process group.
+    os.setpgid(0, 0)
+    Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+
+
+def run(question: Question) -> None:
+    """As `python SCRIPT ARGUMENTS` would."""
+    script = question.argv[0]
+    sys.argv = list(question.argv)
+    sys.path[0] = str(Path(script).parent)
+    gc.enable()
+    runpy.run_path(script, run_name="__main__")
+
+
+def main() -> None:
+    listener = listen(sys.argv[1])
+    gc.disable()
+    try:
+        preload()
+    except Exception:  # noqa: BLE001  whatever it is, workers can do without this process
+        traceback.print_exc()
+        sys.exit(1)
+    question = serve(listener)
+    if question is not None:
+        run(question)
+
+
+if __name__ == "__main__":
+    main()
