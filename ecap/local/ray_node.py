@@ -108,6 +108,7 @@ class RayNode:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self._token_file),
             "RAY_ADDRESS": self.address,
+            "ECAP__MESH__SOCKET_DIR": str(self.folder / "a"),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "120",  # a busy machine is no failure
             # Ray's 15 is meant for batch work beside people; these processes are the product.
