@@ -78,7 +78,7 @@ class SocketTransport:
             # Others wait here for the same connection.
             if way.usable is None and self._promising(way):
                 way.line = await self._connected()
-                if way.line is None:
+                if way.usable is None:
                     way.quiet_until_s = self._clock() + _QUIET_S
             return way.usable
 

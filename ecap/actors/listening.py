@@ -37,8 +37,8 @@ async def listening(actor: str, folder: Path | None, answer: Answer) -> AsyncIte
     try:
         yield
     finally:
-        server.close()
         _remove(path, ours)
+        server.close()
         await desk.close()
 
 
@@ -108,11 +108,12 @@ class _Desk:
             connection.ended()
 
     async def close(self) -> None:
+        """Connections first, for a call that ends lets another in."""
+        for connection in list(self._connections):
+            connection.transport.close()
         for task in self._calls:
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
-        for connection in list(self._connections):
-            connection.transport.close()
 
 
 class _Asked(Connection):
@@ -144,15 +145,19 @@ class _Asked(Connection):
         self.received()
 
     def received(self) -> None:
-        while not self._full and (frame := self.next_frame()):
+        while self._open and not self._full and (frame := self.next_frame()):
             self._under_way += 1
             self._desk.begin(self, *frame)
-        if self.lost or self.transport.is_closing():
+        if not self._open:
             return
         if self._full:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
+
+    @property
+    def _open(self) -> bool:
+        return not self.lost and not self.transport.is_closing()
 
     @property
     def _full(self) -> bool:
