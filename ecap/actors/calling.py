@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ecap.actors.packing import question, unpacked
 from ecap.actors.sockets import MAX_BODY_BYTES, Connection, check_folder, path_of
@@ -40,7 +39,7 @@ class SocketTransport:
         self._path = os.fspath(path_of(actor, folder))
         self._beyond = beyond
         self._clock = clock
-        self._ways: WeakKeyDictionary[asyncio.AbstractEventLoop, _Way] = WeakKeyDictionary()
+        self._ways: dict[asyncio.AbstractEventLoop, _Way] = {}
 
     async def send(
         self, method: str, payload: Any, headers: Mapping[str, str], timeout_s: float
@@ -69,6 +68,7 @@ class SocketTransport:
         loop = asyncio.get_running_loop()
         way = self._ways.get(loop)
         if way is None:
+            self._ways = {one: way for one, way in self._ways.items() if not one.is_closed()}
             way = self._ways[loop] = _Way()
         if (line := way.usable) is not None:
             return line
@@ -92,16 +92,16 @@ class SocketTransport:
             _, line = await loop.create_unix_connection(lambda: _Line(self._actor), self._path)
         except OSError:
             return None
-        done = False
+        greeted = False
         try:
             async with asyncio.timeout(_GREETED_S):
-                done = await line.answered
+                greeted = await line.ready
         except TimeoutError:
             return None
         finally:
-            if not done:
+            if not greeted:
                 line.transport.abort()
-        return line if done else None
+        return line
 
 
 class _Way:
@@ -114,7 +114,7 @@ class _Way:
 
     @property
     def usable(self) -> _Line | None:
-        return None if self.line is None or self.line.lost else self.line
+        return self.line if self.line is not None and self.line.open else None
 
 
 class _Line(Connection):
@@ -122,7 +122,7 @@ class _Line(Connection):
 
     def __init__(self, actor: str) -> None:
         super().__init__(actor)
-        self.answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._numbers = itertools.count()
         # None for an answer that will never come: an error would have to be looked at.
         self._pending: dict[int, asyncio.Future[bytes | None]] = {}
@@ -131,7 +131,7 @@ class _Line(Connection):
 
     async def ask(self, question: bytes) -> bytes | None:
         """None when the connection was lost before the answer came."""
-        if self.lost:
+        if not self.open:
             return None
         number = next(self._numbers)
         answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
@@ -145,8 +145,8 @@ class _Line(Connection):
             del self._pending[number]
 
     def received(self) -> None:
-        if not self.answered.done():
-            self.answered.set_result(True)
+        if not self.ready.done():
+            self.ready.set_result(True)
         while frame := self.next_frame():
             number, body = frame
             waiting = self._pending.get(number)
@@ -155,9 +155,8 @@ class _Line(Connection):
                 waiting.set_result(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if not self.answered.done():
-            self.answered.set_result(False)
+        if not self.ready.done():
+            self.ready.set_result(False)
         for waiting in self._pending.values():
             if not waiting.done():
                 waiting.set_result(None)

@@ -130,7 +130,6 @@ class _Asked(Connection):
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
         self._desk.left(self)
 
     def pause_writing(self) -> None:
@@ -145,19 +144,15 @@ class _Asked(Connection):
         self.received()
 
     def received(self) -> None:
-        while self._open and not self._full and (frame := self.next_frame()):
+        while self.open and not self._full and (frame := self.next_frame()):
             self._under_way += 1
             self._desk.begin(self, *frame)
-        if not self._open:
+        if not self.open:
             return
         if self._full:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
-
-    @property
-    def _open(self) -> bool:
-        return not self.lost and not self.transport.is_closing()
 
     @property
     def _full(self) -> bool:

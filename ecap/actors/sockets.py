@@ -61,10 +61,13 @@ class Connection(asyncio.Protocol):
     """Either end. A subclass takes `next_frame()` when it `received()`."""
 
     def __init__(self, actor: str) -> None:
-        self.actor = actor
-        self.greeted = False
-        self.lost = False
+        self._actor = actor
+        self._greeted = False
         self._bytes = bytearray()
+
+    @property
+    def open(self) -> bool:
+        return not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -76,19 +79,16 @@ class Connection(asyncio.Protocol):
         else:
             transport.write(bytes([_VERSION]))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
-
     def data_received(self, data: bytes) -> None:
-        if self.lost:
+        if not self.open:
             return
         self._bytes += data
-        if not self.greeted:
+        if not self._greeted:
             if self._bytes[0] != _VERSION:
                 self.refuse(f"the other end speaks version {self._bytes[0]}, not {_VERSION}")
                 return
             del self._bytes[:1]
-            self.greeted = True
+            self._greeted = True
         self.received()
 
     def received(self) -> None:
@@ -109,11 +109,10 @@ class Connection(asyncio.Protocol):
         return number, body
 
     def write(self, number: int, body: bytes) -> None:
-        if not self.lost and not self.transport.is_closing():
+        if self.open:
             self.transport.write(_HEAD.pack(len(body), number) + body)
 
     def refuse(self, reason: str) -> None:
-        _log.error("a connection is closed", extra={"actor": self.actor, "reason": reason})
-        self.lost = True
+        _log.error("a connection is closed", extra={"actor": self._actor, "reason": reason})
         self._bytes.clear()
         self.transport.abort()

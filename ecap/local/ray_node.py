@@ -152,6 +152,8 @@ class RayNode:
             dashboard=self._dashboard,
             logs=self._state.logs / "ray",
         )
+        # Ray opens it to everybody, for machines that users share.
+        await asyncio.to_thread(self.folder.chmod, 0o700)
         logs = self._state.logs / "ray"
         await asyncio.to_thread(
             self._head.connect, self.address, namespace=NAMESPACE, log_path=logs / "driver.log"

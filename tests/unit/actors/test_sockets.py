@@ -215,7 +215,7 @@ async def test_a_killed_peer_fails_its_calls_and_its_successor_is_found(tmp_path
     with calling(folder, "child", beyond=beyond, clock=lambda: now) as transport:
         assert await transport.send("", None, {}, 5) == first.pid
         hanging = asyncio.create_task(transport.send("hang", None, {}, 30), name="hanging")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         first.send_signal(signal.SIGKILL)
         with pytest.raises(Unavailable, match=r"^child has died$") as caught:
             await hanging
@@ -248,10 +248,11 @@ async def test_only_its_own_file_is_removed(tmp_path: Path) -> None:
 
 async def test_an_actor_that_stops_hangs_up(tmp_path: Path) -> None:
     with calling(tmp_path / "s") as transport:
-        async with listening("a", tmp_path / "s", Actor().answer):
+        actor = Actor()
+        async with listening("a", tmp_path / "s", actor.answer):
             calls = [transport.send("wait", None, {}, 30) for _ in range(1500)]
             waiting = asyncio.gather(*calls, return_exceptions=True)
-            await asyncio.sleep(0.3)
+            await settled(lambda: len(actor.seen), least=1000)
         # Also those that waited for others to end: none of them began in the end.
         assert {type(one) for one in await waiting} == {Unavailable}
         assert not [one for one in asyncio.all_tasks() if "answers" in one.get_name()]
