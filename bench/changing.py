@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.load import percentile
 from ecap.actors.hub_link import CONFIG
-from ecap.actors.reach import RayActorTransport
+from ecap.actors.reach import RayActors
+from ecap.config import load
 from ecap.config.overrides import Edit
 from ecap.config.requests import Change
 
@@ -29,7 +30,7 @@ class Round:
 
 class Operator:
     def __init__(self) -> None:
-        self._hub = RayActorTransport(CONFIG)
+        self._hub = RayActors(load(secrets=False)).transport(CONFIG)
 
     async def ask(self, method: str, payload: Any = None) -> Any:
         return await self._hub.send(method, payload, {}, _PATIENCE_S)

@@ -9,14 +9,15 @@ import ray
 
 from ecap import logs
 from ecap.actors.garbage import collect_rarely
-from ecap.actors.hub_link import CONFIG, HubConnection
-from ecap.actors.reach import RayActorTransport
+from ecap.actors.reach import RayActors
 from ecap.config import load
 from ecap.config.following import LEVEL, follow
 from ecap.config.joining import taking_part
 from ecap.config.member import Member
 
 _JOIN_S = 60.0
+# A process costs seconds of a core to start: all at once, their log-ins at Vault take too long.
+_AT_ONCE = 4
 
 
 class _Subscriber:
@@ -26,7 +27,7 @@ class _Subscriber:
         collect_rarely()
         settings = load()
         logs.setup(service=name, level=settings.log.level, style=settings.log.style)
-        link = HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s)
+        link = RayActors(settings).hub()
         member = Member(name, kind="actor", settings=settings, link=link, clock=time.monotonic)
         follow(member, (LEVEL,))
         self._taking_part = taking_part(member)
@@ -44,8 +45,11 @@ def start(count: int) -> list[Any]:
     """Returns when all have joined."""
     kind: Any = ray.remote(_Subscriber)
     body = kind.options(num_cpus=0, max_concurrency=100)
-    actors = [body.remote(f"subscriber-{number}") for number in range(count)]
-    ray.get([actor.nothing.remote() for actor in actors])
+    actors: list[Any] = []
+    for first in range(0, count, _AT_ONCE):
+        some = range(first, min(first + _AT_ONCE, count))
+        actors += [body.remote(f"subscriber-{number}") for number in some]
+        ray.get([actor.nothing.remote() for actor in actors[first:]])
     return actors
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -19,8 +18,10 @@ from typing import Any
 from ecap import logs, spans
 from ecap.actors.following import follow
 from ecap.actors.garbage import collect_rarely
-from ecap.actors.hub_link import CONFIG, HubConnection
-from ecap.actors.reach import Raised, RayActorTransport
+from ecap.actors.hub_link import CONFIG
+from ecap.actors.listening import listening
+from ecap.actors.packing import Raised, answered, packed
+from ecap.actors.reach import RayActors
 from ecap.actors.supervisor import Spec, Supervisor, Watch
 from ecap.config import Settings, load
 from ecap.config.joining import taking_part
@@ -38,6 +39,7 @@ class Hosted:
     """Any actor but the supervisor, by name."""
 
     async def __init__(self, name: str, environ: Mapping[str, str]) -> None:  # type: ignore[misc]
+        self._name = name
         self._refused: EcapError | None = None
         hosting = import_module("ecap.actors.hosting")
         collect_rarely()
@@ -48,6 +50,11 @@ class Hosted:
             self._actor = hosting.build(name, settings, environ)
             self._stack = AsyncExitStack()
             await self._actor.start()
+            # Closed last: what stops may still be asked, as it may through Ray.
+            await self._stack.enter_async_context(
+                listening(name, settings.mesh.socket_dir, self.call)
+            )
+            self._stack.push_async_callback(self._actor.stop)
             await self._join(name, settings)
         except EcapError as exc:
             # Raised from here, Ray would turn it into a text about a dead actor.
@@ -57,7 +64,9 @@ class Hosted:
         """It serves with what it has loaded; what runs comes from the hub when that is there."""
         if name == CONFIG:
             return
-        member = _member(name, settings, health=self._health)
+        reach = RayActors(settings)
+        self._stack.callback(reach.close)
+        member = _member(name, settings, reach, health=self._health)
         follow(member, self._actor)
         await self._stack.enter_async_context(taking_part(member))
 
@@ -74,20 +83,14 @@ class Hosted:
         return {**self._actor.health(), "pid": os.getpid()}
 
     async def call(self, question: bytes) -> bytes:
-        """What `RayActorTransport` packs."""
+        """Made by `packing`, and so is the answer."""
         if self._refused:
-            return pickle.dumps(Raised(self._refused))
-        method, payload, headers = pickle.loads(question)  # noqa: S301  from our own processes
-        try:
-            answer = await self._actor.handle(method, payload, headers)
-        except EcapError as exc:
-            answer = Raised(exc)
-        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+            return packed(Raised(self._refused))
+        return await answered(self._name, self._actor.handle, question)
 
     async def stop(self) -> None:
         if not self._refused:
             await self._stack.aclose()
-            await self._actor.stop()
             await asyncio.to_thread(spans.shutdown)
 
 
@@ -104,7 +107,13 @@ class SupervisorHost:
         self._supervisor = Supervisor(specs, watch=_WATCH)
         self._stack = AsyncExitStack()
         await self._supervisor.start()
-        member = _member(SUPERVISOR, settings)
+        await self._stack.enter_async_context(
+            listening(SUPERVISOR, settings.mesh.socket_dir, self.call)
+        )
+        self._stack.push_async_callback(self._supervisor.stop)
+        reach = RayActors(settings)
+        self._stack.callback(reach.close)
+        member = _member(SUPERVISOR, settings, reach)
         follow(member, self._supervisor)
         await self._stack.enter_async_context(taking_part(member))
 
@@ -120,14 +129,15 @@ class SupervisorHost:
 
     async def call(self, question: bytes) -> bytes:
         """As the other actors are asked; the gateway wants to know who is well."""
-        method, _, _ = pickle.loads(question)  # noqa: S301  from our own processes
+        return await answered(SUPERVISOR, self._handle, question)
+
+    async def _handle(self, method: str, payload: Any, headers: Mapping[str, str]) -> Any:
         if method != "status":
-            return pickle.dumps(Raised(NotFound(f"the supervisor does not know {method}")))
-        return pickle.dumps(self._supervisor.status())
+            raise NotFound(f"the supervisor does not know {method}")
+        return self._supervisor.status()
 
     async def stop(self) -> None:
         await self._stack.aclose()
-        await self._supervisor.stop()
 
 
 def _set_up(name: str, settings: Settings) -> None:
@@ -136,12 +146,18 @@ def _set_up(name: str, settings: Settings) -> None:
     spans.setup(telemetry.otlp_endpoint, service=name, ratio=telemetry.sample_ratio)
 
 
-def _member(name: str, settings: Settings, *, health: Callable[[], Health] = Health) -> Member:
+def _member(
+    name: str,
+    settings: Settings,
+    reach: RayActors,
+    *,
+    health: Callable[[], Health] = Health,
+) -> Member:
     return Member(
         name,
         kind="actor",
         settings=settings,
-        link=HubConnection(RayActorTransport(CONFIG), hold_s=settings.hub.hold_s),
+        link=reach.hub(),
         clock=time.monotonic,
         health=health,
     )

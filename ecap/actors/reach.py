@@ -6,19 +6,19 @@ Apart from `remote`, so that replicas do not import what actors are made of.
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from ecap.actors.asking import ShardClient
+from ecap.actors.calling import SocketTransport
 from ecap.actors.directory import Directory
 from ecap.actors.hub_link import CONFIG, HubConnection
 from ecap.actors.leasing import LeasedLimiter
 from ecap.actors.limits import LIMITS
+from ecap.actors.packing import question, unpacked
 from ecap.clients.postgres import Pool
 from ecap.config.settings import Settings
 from ecap.errors import DeadlineExceeded, EcapError, Unavailable
@@ -31,24 +31,11 @@ _LEASE_POLICY = CallPolicy(
 )
 
 
-@dataclass(frozen=True)
-class Raised:
-    """An error of ours on its way to the caller; Ray would wrap what is raised."""
-
-    error: EcapError
-
-
 def find(name: str) -> Any:
     try:
         return ray.get_actor(name, namespace=NAMESPACE)
     except ValueError:
         return None
-
-
-def opened(answer: Any) -> Any:
-    if isinstance(answer, Raised):
-        raise answer.error
-    return answer
 
 
 class RayActorTransport:
@@ -66,11 +53,10 @@ class RayActorTransport:
             self._handle = await asyncio.to_thread(find, self._name)
         if self._handle is None:
             raise Unreached(f"no actor is called {self._name}")
-        # Packed here, because Ray takes seven times as long to pickle what is not bytes.
-        question = pickle.dumps((method, payload, dict(headers)), pickle.HIGHEST_PROTOCOL)
+        asked = question(method, payload, headers)
         try:
             async with asyncio.timeout(timeout_s):
-                answer = pickle.loads(await self._handle.call.remote(question))  # noqa: S301
+                answer = await self._handle.call.remote(asked)
         except TimeoutError as exc:
             raise DeadlineExceeded(f"{self._name}: no answer in {timeout_s:.3f} s") from exc
         except ActorDiedError as exc:
@@ -82,17 +68,33 @@ class RayActorTransport:
             raise EcapError(f"{self._name}: {method} failed: {exc.cause!r}") from exc
         except RayError as exc:
             raise Unavailable(f"{self._name}: {type(exc).__name__}") from exc
-        return opened(answer)
+        return unpacked(answer)
 
 
 class RayActors:
-    """What a replica needs of the actors (see `ecap.serve.process.Actors`)."""
+    """What a process needs of the actors (see `ecap.serve.process.Actors`): one object for all."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._transports: dict[str, Transport] = {}
 
     def transport(self, actor: str) -> Transport:
-        return RayActorTransport(actor)
+        """One and the same each time, so that its connection is shared."""
+        found = self._transports.get(actor)
+        if found is None:
+            found = self._transports[actor] = self._made(actor)
+        return found
+
+    def _made(self, actor: str) -> Transport:
+        through_ray = RayActorTransport(actor)
+        folder = self._settings.mesh.socket_dir
+        return SocketTransport(actor, folder, beyond=through_ray) if folder else through_ray
+
+    def close(self) -> None:
+        """For a process that goes on without them; the end of one closes as well."""
+        for transport in self._transports.values():
+            if isinstance(transport, SocketTransport):
+                transport.close()
 
     def limiter(self, service: str) -> LeasedLimiter:
         client = MeshClient(LIMITS, self.transport(LIMITS), _LEASE_POLICY)

@@ -17,7 +17,8 @@ from ecap import logs
 from ecap.actors.bodies import SUPERVISOR, Hosted, SupervisorHost
 from ecap.actors.hosting import BOOT_ID
 from ecap.actors.hub_link import CONFIG
-from ecap.actors.reach import NAMESPACE, find, opened
+from ecap.actors.packing import opened
+from ecap.actors.reach import NAMESPACE, find
 from ecap.errors import Unavailable
 
 _log = logs.get("ecap.remote")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from ecap.config.section import LISTENER, Section
+from ecap.config.section import AT_START, LISTENER, Section
 
 
 class Cors(Section):
@@ -83,5 +84,9 @@ class CallPolicySettings(Section):
 
 class Mesh(Section):
     service_key: SecretStr | None = Field(None, description="signs service identity tokens")
+    socket_dir: Annotated[Path | None, AT_START] = Field(
+        None,
+        description="folder of the actors' sockets, made 0700; unset: all calls go through Ray",
+    )
     default: CallPolicySettings = CallPolicySettings()
     callees: dict[str, CallPolicySettings] = Field({}, description="by the name of the callee")

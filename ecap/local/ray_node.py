@@ -104,6 +104,11 @@ class RayNode:
         """Short, because Unix sockets live in it: HAProxy's may have 97 bytes, 70 are Ray's."""
         return self.folder_of(self._state)
 
+    @property
+    def _rays(self) -> Path:
+        """Ray opens its own to everybody, each process of it anew."""
+        return self.folder / "r"
+
     @staticmethod
     def folder_of(state: StateDir) -> Path:
         return Path("/tmp") / f"ecap-{state.tag}"  # noqa: S108  made here, 0700
@@ -116,6 +121,7 @@ class RayNode:
             "RAY_AUTH_TOKEN_PATH": str(self._token_file),
             "RAY_ADDRESS": self.address,
             forked_worker.SOCKET: str(self.folder / "fork.sock"),
+            "ECAP__MESH__SOCKET_DIR": str(self.folder / "a"),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "120",  # a busy machine is no failure
             # Ray's 15 is meant for batch work beside people; these processes are the product.
@@ -152,7 +158,7 @@ class RayNode:
         self._head = await asyncio.to_thread(import_module, "ecap.local.ray_head")
         self._node = await asyncio.to_thread(
             self._head.start,
-            self.folder,
+            self._rays,
             session=_SESSION,
             ports=dict(self._ports),
             num_cpus=max(_MIN_CPUS, os.cpu_count() or 1),
@@ -215,6 +221,6 @@ class RayNode:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700)  # not exist_ok: somebody else's folder is a refusal
         (self.folder / "h").mkdir()
-        (self.folder / _SESSION).mkdir()
-        (self.folder / _SESSION / "logs").symlink_to(logs)
+        (self._rays / _SESSION).mkdir(parents=True)
+        (self._rays / _SESSION / "logs").symlink_to(logs)
         haproxy.install(self.folder / "h" / "haproxy.sh", loopback=True)

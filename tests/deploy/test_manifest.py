@@ -61,7 +61,7 @@ def test_every_application_can_be_imported_by_its_path() -> None:
 
 def test_pods_have_the_flags_of_the_local_node() -> None:
     """Ports, paths and addresses differ; what decides speed and correctness does not."""
-    here = {"RAY_AUTH_", "RAY_ADDRESS", "_PORT", "_PATH", "_FILE", "_BASE", "HOOK", "OSX_CLUSTER"}
+    here = {"RAY_AUTH_", "RAY_ADDRESS", "_PORT", "_PATH", "_FILE", "_BASE", "_DIR", "HOOK", "OSX"}
     other = {
         "RAY_SERVE_HAPROXY_NBTHREAD",  # of the values
         "RAY_raylet_start_wait_time_s",  # pods have probes

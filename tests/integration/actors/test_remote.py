@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from counting import order, place, until
 from stream_servers import World
 
 from ecap.actors import hosting
+from ecap.actors.calling import SocketTransport
 from ecap.actors.reach import RayActors, RayActorTransport
 from ecap.actors.remote import ensure_supervisor, statuses, stop_all
 from ecap.config.keyring import Keyring, new_key
@@ -46,13 +48,26 @@ def node() -> Iterator[None]:
 async def supervised(world: World, folder: Path) -> AsyncIterator[None]:
     keyring = folder / "keyring"
     FileKeyring(keyring, Plain()).save(Keyring([new_key(now=0)]), revision=None)
-    more = {"ECAP__KEYRING__SOURCE": "file", "ECAP__KEYRING__FILE": str(keyring)}
+    more = {
+        "ECAP__KEYRING__SOURCE": "file",
+        "ECAP__KEYRING__FILE": str(keyring),
+        "ECAP__MESH__SOCKET_DIR": str(folder / "a"),
+    }
     environ = world.environ(ECAP__SMTP__HOST="127.0.0.1", **more)
     await ensure_supervisor(environ, boot_id="one")
     try:
         yield
     finally:
         await stop_all()
+
+
+class Nowhere:
+    """Beyond a socket that has to answer by itself."""
+
+    async def send(
+        self, method: str, payload: Any, headers: Mapping[str, str], timeout_s: float
+    ) -> Any:
+        raise Unreached("not at its socket")
 
 
 def question(user: UUID) -> ScoreQuestion:
@@ -89,11 +104,13 @@ async def pid_of(name: str) -> int:
 async def test_actors_start_answer_survive_and_stop(
     node: None, world: World, tmp_path: Path
 ) -> None:
-    settings = world.settings()
+    settings = world.settings(ECAP__MESH__SOCKET_DIR=str(tmp_path / "a"))
     async with supervised(world, tmp_path):
         assert set(await statuses()) == set(hosting.names(settings))
         patient = Mesh(default=CallPolicySettings(attempts=5))
-        shards = RayActors(settings).shards(world.pool, clients=MeshClients(patient))
+        reach = RayActors(settings)
+        shards = reach.shards(world.pool, clients=MeshClients(patient))
+        direct = SocketTransport("fraud-0", tmp_path / "a", beyond=Nowhere())
         user = UUID(int=7)
 
         async def answered() -> ScoreAnswer | None:
@@ -105,17 +122,33 @@ async def test_actors_start_answer_survive_and_stop(
             return found
 
         await until(answered)
-
-        waits = []
-        for _ in range(50):
-            started = asyncio.get_running_loop().time()
-            await answered()
-            waits.append(asyncio.get_running_loop().time() - started)
-        print(f"ask: p50 {sorted(waits)[25] * 1e3:.1f} ms, worst {max(waits) * 1e3:.1f} ms")
+        through_ray = RayActorTransport("fraud-0")
+        for name, transport in {"socket": direct, "Ray": through_ray}.items():
+            waits = []
+            for _ in range(100):
+                started = asyncio.get_running_loop().time()
+                with pytest.raises(NotFound, match="no dance"):
+                    await transport.send("dance", None, {}, 2.0)
+                waits.append(asyncio.get_running_loop().time() - started)
+            print(
+                f"{name}: p50 {sorted(waits)[50] * 1e3:.2f} ms, p99 {sorted(waits)[98] * 1e3:.2f}"
+            )
 
         # A killed shard is restarted by Ray and takes its own partitions back at once.
         os.kill(await pid_of("fraud-0"), signal.SIGKILL)
         await until(answered)
+
+        async def dances() -> bool:
+            """The restarted one is at its socket again."""
+            try:
+                await direct.send("dance", None, {}, 2.0)
+            except NotFound:
+                return True
+            except Retryable:
+                return False
+            raise AssertionError
+
+        await until(dances)
 
         # An actor that is gone for good is replaced by the supervisor.
         ray.kill(ray.get_actor("relay", namespace="ecap"))
@@ -134,17 +167,24 @@ async def test_actors_start_answer_survive_and_stop(
         ray.kill(supervisor, no_restart=False)
         assert await pid_of("streams-0") == before
 
-        transport = RayActorTransport("fraud-0")
         with pytest.raises(NotFound, match="no dance"):
-            await transport.send("dance", None, {}, 2.0)
+            await through_ray.send("dance", None, {}, 2.0)
         with pytest.raises(Unreached):
-            await RayActorTransport("nobody").send("ask", None, {}, 2.0)
+            await reach.transport("nobody").send("ask", None, {}, 2.0)
+        found = await reach.transport("supervisor").send("status", None, {}, 2.0)
+        assert set(found) == set(hosting.names(settings))
 
-        limiter = RayActors(settings).limiter("test")
+        limiter = reach.limiter("test")
         assert limiter is not None
         verdicts = [await limiter.take("k", rate_per_s=0.001, burst=5) for _ in range(7)]
         assert [v.allowed for v in verdicts] == [True] * 5 + [False] * 2
         await limiter.aclose()
+        everybody = {"supervisor", *hosting.names(settings)}
+        assert {one.stem for one in (tmp_path / "a").iterdir()} == everybody
+        direct.close()
+        reach.close()
+    # Each has taken its own away.
+    assert list((tmp_path / "a").iterdir()) == []
     assert await statuses() == {}
     owners = await world.pool.fetch("SELECT DISTINCT owner FROM stream.partitions")
     assert [row["owner"] for row in owners] == [None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,13 @@ def test_nothing_listens_beyond_loopback(started: Started) -> None:
     findings = json.loads(started.ecap("doctor", "--json").stdout)
     (listening,) = [finding for finding in findings if finding["check"] == "listening"]
     assert listening["level"] == "ok", listening
+
+
+def test_nobody_else_reaches_the_actors(started: Started) -> None:
+    folder = Path(started.runtime.environ["ECAP__MESH__SOCKET_DIR"])
+    assert (folder / "fraud-0.sock").is_socket()
+    for path in (folder, folder.parent):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
 
 
 def test_no_secret_is_in_a_command_line_an_environment_or_a_log(started: Started) -> None:

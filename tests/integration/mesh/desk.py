@@ -1,4 +1,4 @@
-"""One callee behind two transports: in this process, and a real server on loopback."""
+"""One callee behind three transports: in this process, over HTTP, and over a Unix socket."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import pickle
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ecap.actors.calling import SocketTransport
+from ecap.actors.listening import listening
+from ecap.actors.packing import answered
 from ecap.errors import EcapError, NotFound
 from ecap.mesh import CallContext
 from ecap.serve import problems
@@ -71,6 +75,18 @@ class InProcess:
 
 def _copied(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
+
+
+@asynccontextmanager
+async def at_socket(desk: Desk, folder: Path) -> AsyncIterator[SocketTransport]:
+    def answer(question: bytes) -> Awaitable[bytes]:
+        return answered("desk", desk.handle, question)
+
+    async with listening("desk", folder, answer):
+        # Nothing is beyond: a call that missed the socket would fail.
+        transport = SocketTransport("desk", folder, beyond=InProcess(Desk()))
+        yield transport
+        transport.close()
 
 
 class App:

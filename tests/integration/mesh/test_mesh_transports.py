@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
-from desk import Desk, InProcess
+from desk import Desk, InProcess, at_socket
 
 from ecap.errors import (
     Conflict,
@@ -32,13 +34,21 @@ POLICY = CallPolicy(attempts=2, backoff_s=1e-6, retry_min_per_s=100)
 HEADERS = {"x-request-id": "r1"}
 
 
-@pytest.fixture(params=["in process", "http"])
-def transport(
-    request: pytest.FixtureRequest, desk: Desk, address: str, session: aiohttp.ClientSession
-) -> Transport:
+@pytest.fixture(params=["in process", "http", "socket"])
+async def transport(
+    request: pytest.FixtureRequest,
+    desk: Desk,
+    address: str,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
+) -> AsyncIterator[Transport]:
     if request.param == "in process":
-        return InProcess(desk)
-    return HttpTransport("desk", session, base_url=address)
+        yield InProcess(desk)
+    elif request.param == "http":
+        yield HttpTransport("desk", session, base_url=address)
+    else:
+        async with at_socket(desk, tmp_path / "a") as transport:
+            yield transport
 
 
 @pytest.mark.parametrize("payload", [{"a": [1, 2.5, None, "é\u2028"]}, [], "", 0, False])

@@ -5,7 +5,8 @@
   "postgres.host" (required "platform.database.address is needed" $platform.database.address)
   "postgres.port" $platform.database.port
   "postgres.database" $platform.database.name
-  "kafka.bootstrap_servers" (required "platform.kafka.bootstrap is needed" $platform.kafka.bootstrap) -}}
+  "kafka.bootstrap_servers" (required "platform.kafka.bootstrap is needed" $platform.kafka.bootstrap)
+  "mesh.socket_dir" "/tmp/ecap-actors" -}}
 {{- if eq $platform.kafka.security "IAM" -}}
 {{- $_ := set $known "kafka.security_protocol" "SASL_SSL" -}}
 {{- $_ := set $known "kafka.sasl_mechanism" "OAUTHBEARER" -}}
