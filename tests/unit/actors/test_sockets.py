@@ -197,40 +197,42 @@ async def test_a_question_beyond_the_limit_goes_the_other_way(tmp_path: Path) ->
 # ---- processes that die
 
 
-async def started(folder: Path) -> subprocess.Popen[bytes]:
-    """When it listens in the place of its predecessor."""
+@asynccontextmanager
+async def started(folder: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Listening in the place of its predecessor."""
     path = folder / "child.sock"
     before = path.stat().st_ino if path.exists() else None
     child = subprocess.Popen([sys.executable, CHILD, folder])  # noqa: ASYNC220  killed by hand
     while not path.exists() or path.stat().st_ino == before:  # noqa: ASYNC110  another process
         await asyncio.sleep(0.02)
-    return child
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
 
 
 async def test_a_killed_peer_fails_its_calls_and_its_successor_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     now = 0.0
     beyond = Beyond()
-    first = await started(folder)
     with calling(folder, "child", beyond=beyond, clock=lambda: now) as transport:
-        assert await transport.send("", None, {}, 5) == first.pid
-        hanging = asyncio.create_task(transport.send("hang", None, {}, 30), name="hanging")
-        await asyncio.sleep(0.3)
-        first.send_signal(signal.SIGKILL)
-        with pytest.raises(Unavailable, match=r"^child has died$") as caught:
-            await hanging
-        assert caught.value.retry_after_s == 0.1
-        first.wait()
+        async with started(folder) as first:
+            assert await transport.send("", None, {}, 5) == first.pid
+            hanging = asyncio.create_task(transport.send("hang", None, {}, 30), name="hanging")
+            await asyncio.sleep(0.3)
+            first.send_signal(signal.SIGKILL)
+            with pytest.raises(Unavailable, match=r"^child has died$") as caught:
+                await hanging
+            assert caught.value.retry_after_s == 0.1
 
         assert (folder / "child.sock").exists()
         assert await transport.send("", None, {}, 5) == "beyond"
-        second = await started(folder)
-        # Found to be stale within this second: it is not tried by every call.
-        assert await transport.send("", None, {}, 5) == "beyond"
-        now = 1.0
-        assert await transport.send("", None, {}, 5) == second.pid
-        second.kill()
-        second.wait()
+        async with started(folder) as second:
+            # Found to be stale within this second: it is not tried by every call.
+            assert await transport.send("", None, {}, 5) == "beyond"
+            now = 1.0
+            assert await transport.send("", None, {}, 5) == second.pid
     assert beyond.calls == 2
 
 
