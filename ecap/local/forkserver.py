@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from ecap.config.services import ServiceName
-from ecap.local.lean import keep_lean
 
 _BACKLOG = 128
 _QUESTION_BYTES = 1 << 20
@@ -45,7 +44,6 @@ _MODULES = (
     "ray.serve._private.replica",
     "ecap.actors.hosting",
     "ecap.actors.remote",
-    "ecap.local.worker",
     "ecap.serve.deployment",
     *(
         f"ecap.serve.{name}.{part}"
@@ -81,7 +79,8 @@ class _ClassIds:
 
 def preload() -> None:
     """Raises RuntimeError when forking would not be safe: a fork has only one thread."""
-    keep_lean()
+    # First, because modules take from others what it replaces in them.
+    import_module("ecap.local.worker").stay_on_loopback()
     actor: Any = import_module("ray.actor")
     actor.ActorClassID, random_ids = _ClassIds, actor.ActorClassID
     for name in _MODULES:
