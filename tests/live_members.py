@@ -91,7 +91,7 @@ class Feed:
         """Returns when every member runs it or has refused."""
         async with self._news:
             self._version += 1
-            self._snapshot = Snapshot(self._version, leaves_of(settings))
+            self._snapshot = Snapshot.of(self._version, leaves_of(settings))
             self.refusals = {}
             self._news.notify_all()
             await self._news.wait_for(

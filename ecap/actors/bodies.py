@@ -19,8 +19,8 @@ from ecap import logs, spans
 from ecap.actors.following import follow
 from ecap.actors.garbage import collect_rarely
 from ecap.actors.hub_link import CONFIG
-from ecap.actors.listening import listening
-from ecap.actors.packing import Raised, answered, packed
+from ecap.actors.listening import Answer, listening
+from ecap.actors.packing import Handle, Raised, answered, packed
 from ecap.actors.reach import RayActors
 from ecap.actors.supervisor import Spec, Supervisor, Watch
 from ecap.config import Settings, load
@@ -52,7 +52,7 @@ class Hosted:
             await self._actor.start()
             # Closed last: what stops may still be asked, as it may through Ray.
             await self._stack.enter_async_context(
-                listening(name, settings.mesh.socket_dir, self.call)
+                listening(name, settings.mesh.socket_dir, _answer(name, self._actor.handle))
             )
             self._stack.push_async_callback(self._actor.stop)
             await self._join(name, settings)
@@ -108,7 +108,7 @@ class SupervisorHost:
         self._stack = AsyncExitStack()
         await self._supervisor.start()
         await self._stack.enter_async_context(
-            listening(SUPERVISOR, settings.mesh.socket_dir, self.call)
+            listening(SUPERVISOR, settings.mesh.socket_dir, _answer(SUPERVISOR, self._handle))
         )
         self._stack.push_async_callback(self._supervisor.stop)
         reach = RayActors(settings)
@@ -138,6 +138,11 @@ class SupervisorHost:
 
     async def stop(self) -> None:
         await self._stack.aclose()
+
+
+def _answer(name: str, handle: Handle) -> Answer:
+    """Not the actor's own method: Ray wraps each of them."""
+    return partial(answered, name, handle)
 
 
 def _set_up(name: str, settings: Settings) -> None:

@@ -63,7 +63,7 @@ def restored(packed: Packed, environ: Mapping[str, str]) -> Accepted:
     Raises ValidationError when this release no longer knows its settings.
     """
     draft = assembly.draft(accepted.layers(packed.given, packed.overrides), environ)
-    snapshot = protocol.Snapshot(packed.version, packed.leaves)
+    snapshot = protocol.Snapshot.of(packed.version, packed.leaves)
     return Accepted(
         version=packed.version,
         given=packed.given,

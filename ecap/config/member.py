@@ -66,6 +66,7 @@ class Member:
         self._clock = clock
         self._health = health
         self._subscriptions: list[Subscription[Any]] = []
+        self._running: Snapshot | None = None
         self._staged: _Staged | None = None
         self._prepared: Verdict | None = None
         self._failed: Verdict | None = None
@@ -164,7 +165,7 @@ class Member:
 
     async def _prepare(self, snapshot: Snapshot) -> Verdict:
         try:
-            settings = snapshot.settings()
+            settings = self._settings(snapshot)
         except ValidationError as exc:
             return Verdict(snapshot.version, _invalid(exc))
         self._staged = _Staged(snapshot.version, settings)
@@ -176,6 +177,11 @@ class Member:
         )
         return self._verdict(snapshot, concerned, results)
 
+    def _settings(self, snapshot: Snapshot) -> Settings:
+        if self._running is None:
+            return snapshot.settings()
+        return snapshot.settings_after(self._running, self.settings)
+
     async def _apply(self, order: Order) -> None:
         snapshot = order.snapshot
         assert snapshot is not None
@@ -183,7 +189,7 @@ class Member:
             settings = self._staged.settings
         else:
             try:
-                settings = snapshot.settings()
+                settings = self._settings(snapshot)
             except ValidationError as exc:
                 self._failed = Verdict(order.version, _invalid(exc))
                 return
@@ -193,6 +199,7 @@ class Member:
             return
         self.settings = settings
         self.version = order.version
+        self._running = snapshot
         metrics.config_version.labels(self.name).set(order.version)
         self._staged = None
         self._failed = None

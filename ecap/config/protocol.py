@@ -7,9 +7,12 @@ events, so a lost or repeated message changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from ecap.config import keys
 from ecap.config.redaction import plain
@@ -18,13 +21,49 @@ from ecap.config.settings import Settings
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All settings of one version, secrets included."""
+    """All settings of one version, secrets included.
+
+    Kept packed: the hub gives the same bytes to every member, and a member that has
+    prepared a version does not look into it again.
+    """
 
     version: int
-    leaves: Mapping[str, Any] = field(repr=False)
+    packed: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, version: int, leaves: Mapping[str, Any]) -> Snapshot:
+        return cls(version, msgspec.msgpack.encode(leaves))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Snapshot, (self.version, self.packed)
+
+    @cached_property
+    def leaves(self) -> Mapping[str, Any]:
+        found: dict[str, Any] = msgspec.msgpack.decode(self.packed)
+        return found
 
     def settings(self) -> Settings:
+        """Raises ValidationError."""
         return Settings.model_validate(keys.unflatten(self.leaves))
+
+    def settings_after(self, before: Snapshot, present: Settings) -> Settings:
+        """The same, where `present` are the settings of `before`: sections in which nothing
+        differs are taken from there, for validating all of them is most of the time.
+
+        Raises ValidationError.
+        """
+        differ = {key.partition(".")[0] for key in _differences(before.leaves, self.leaves)}
+        kept = {name: getattr(present, name) for name in Settings.model_fields.keys() - differ}
+        made = {k: v for k, v in self.leaves.items() if k.partition(".")[0] in differ}
+        return Settings.model_validate(kept | keys.unflatten(made))
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    yield from old.keys() ^ new.keys()
+    for key in old.keys() & new.keys():
+        # 1, 1.0 and True are equal, and may be told apart by a setting.
+        if old[key] != new[key] or type(old[key]) is not type(new[key]):
+            yield key
 
 
 def leaves_of(settings: Settings) -> dict[str, Any]:

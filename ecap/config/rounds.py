@@ -138,4 +138,4 @@ class Rounds:
 
 
 def _snapshot(accepted: Accepted) -> Snapshot:
-    return Snapshot(accepted.version, accepted.leaves)
+    return Snapshot.of(accepted.version, accepted.leaves)
