@@ -30,6 +30,8 @@ _log = logs.get("ecap.shard")
 _SQL = load_queries("ecap.actors")
 
 _DRAIN_S = 5.0
+# Of the wait for events while a batch is being committed: its end wakes nobody here.
+_COMMITTING_S = 0.05
 
 
 class Runner:
@@ -181,7 +183,8 @@ class Runner:
                 backoff.reset()
                 self.trouble = None
             records = await fetching.poll(
-                max_records=self._stream.batch_max_events, wait_s=self._stream.fetch_wait_s
+                max_records=self._stream.batch_max_events,
+                wait_s=_COMMITTING_S if self._committing else self._stream.fetch_wait_s,
             )
             if records:
                 await self._step(records)

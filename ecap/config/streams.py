@@ -14,7 +14,7 @@ PipelineName = Literal["fraud", "analytics", "notifications", "users", "inventor
 class Stream(Section):
     batch_max_events: int = Field(2000, ge=1, description="events committed together at most")
     fetch_wait_s: Annotated[float, CONNECTION] = Field(
-        0.1, gt=0, description="how long a fetch waits for events; bounds the idle load"
+        0.5, gt=0, description="how long the broker holds a fetch when there is nothing to give"
     )
     lease_ttl_s: float = Field(
         6.0, gt=0, description="a silent owner's partitions are free after this"

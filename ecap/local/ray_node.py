@@ -133,6 +133,8 @@ class RayNode:
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+            # A tenth of a core at Serve's 0.1; what it does there can wait for a moment.
+            "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
             # After three times Serve's 5 s it kills a proxy whose imports take long.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
             "RAY_SERVE_HAPROXY_NBTHREAD": "1",
