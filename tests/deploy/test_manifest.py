@@ -14,6 +14,7 @@ from ray.serve.schema import ServeDeploySchema
 from ecap.cli.manifest import rendered
 from ecap.config import load
 from ecap.local.ray_apps import PREFIXES
+from ecap.local import forked_worker
 from ecap.local.ray_node import RayNode
 from ecap.local.state import StateDir
 from ecap.serve.deployment import options
@@ -66,6 +67,8 @@ def test_pods_have_the_flags_of_the_local_node() -> None:
         "RAY_SERVE_HAPROXY_NBTHREAD",  # of the values
         "RAY_raylet_start_wait_time_s",  # pods have probes
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",  # a cluster drains properly
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S",  # idle load, which two cores feel
+        forked_worker.SOCKET,  # KubeRay starts the workers
     }
     node = RayNode(
         StateDir(Path("/nowhere"), account=None),
