@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ecap import logs, spans
@@ -41,6 +42,7 @@ class Hosted:
     async def __init__(self, name: str, environ: Mapping[str, str]) -> None:  # type: ignore[misc]
         self._name = name
         self._refused: EcapError | None = None
+        self._stack = AsyncExitStack()
         hosting = import_module("ecap.actors.hosting")
         collect_rarely()
         try:
@@ -48,17 +50,22 @@ class Hosted:
             settings = load(environ)
             _set_up(name, settings)
             self._actor = hosting.build(name, settings, environ)
-            self._stack = AsyncExitStack()
-            await self._actor.start()
-            # Closed last: what stops may still be asked, as it may through Ray.
-            await self._stack.enter_async_context(
-                listening(name, settings.mesh.socket_dir, _answer(name, self._actor.handle))
-            )
-            self._stack.push_async_callback(self._actor.stop)
+            await self._start(name, settings.mesh.socket_dir)
             await self._join(name, settings)
         except EcapError as exc:
             # Raised from here, Ray would turn it into a text about a dead actor.
             self._refused = exc
+            await self._stack.aclose()
+
+    async def _start(self, name: str, folder: Path | None) -> None:
+        async with AsyncExitStack() as started:
+            await self._actor.start()
+            started.push_async_callback(self._actor.stop)
+            # Closed last: what stops may still be asked, as it may through Ray.
+            await self._stack.enter_async_context(
+                listening(name, folder, _answer(name, self._actor.handle))
+            )
+            self._stack.push_async_exit(started.pop_all())
 
     async def _join(self, name: str, settings: Settings) -> None:
         """It serves with what it has loaded; what runs comes from the hub when that is there."""
@@ -106,10 +113,16 @@ class SupervisorHost:
         ]
         self._supervisor = Supervisor(specs, watch=_WATCH)
         self._stack = AsyncExitStack()
+        self._refused: EcapError | None = None
+        folder = settings.mesh.socket_dir
+        try:
+            await self._stack.enter_async_context(
+                listening(SUPERVISOR, folder, _answer(SUPERVISOR, self._handle))
+            )
+        except EcapError as exc:
+            self._refused = exc
+            return
         await self._supervisor.start()
-        await self._stack.enter_async_context(
-            listening(SUPERVISOR, settings.mesh.socket_dir, _answer(SUPERVISOR, self._handle))
-        )
         self._stack.push_async_callback(self._supervisor.stop)
         reach = RayActors(settings)
         self._stack.callback(reach.close)
@@ -118,6 +131,8 @@ class SupervisorHost:
         await self._stack.enter_async_context(taking_part(member))
 
     async def ready(self) -> Raised | None:
+        if self._refused:
+            return Raised(self._refused)
         try:
             await self._supervisor.ready()
         except EcapError as exc:

@@ -77,9 +77,11 @@ class SocketTransport:
         async with way.lock:
             # Others wait here for the same connection.
             if way.usable is None and self._promising(way):
-                way.line = await self._connected()
-                if way.usable is None:
-                    way.quiet_until_s = self._clock() + _QUIET_S
+                try:
+                    way.line = await self._connected()
+                finally:  # also when whoever tries gives up
+                    if way.usable is None:
+                        way.quiet_until_s = self._clock() + _QUIET_S
             return way.usable
 
     def _promising(self, way: _Way) -> bool:

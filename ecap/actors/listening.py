@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ecap.actors.packing import Raised, packed
 from ecap.actors.sockets import MAX_BODY_BYTES, Connection, check_folder, check_path, path_of
-from ecap.errors import EcapError, Misconfigured
+from ecap.errors import EcapError, Misconfigured, Unavailable
 
 # Of one connection, so of one process; what it asks beyond waits in its own buffers.
 _MAX_UNDER_WAY = 1000
@@ -33,7 +33,9 @@ async def listening(actor: str, folder: Path | None, answer: Answer) -> AsyncIte
     path = path_of(actor, folder)
     bound, ours = _bound(path)
     desk = _Desk(actor, answer)
-    server = await asyncio.get_running_loop().create_unix_server(desk.connection, sock=bound)
+    server = await asyncio.get_running_loop().create_unix_server(
+        desk.connection, sock=bound, backlog=_BACKLOG
+    )
     try:
         yield
     finally:
@@ -80,6 +82,7 @@ class _Desk:
         self._answer = answer
         self._connections: set[_Asked] = set()
         self._calls: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     def connection(self) -> _Asked:
         return _Asked(self._actor, self)
@@ -99,7 +102,13 @@ class _Desk:
 
     async def _call(self, connection: _Asked, number: int, question: bytes) -> None:
         try:
-            body = await self._answer(question)
+            try:
+                body = await self._answer(question)
+            except asyncio.CancelledError:
+                if self._closing:
+                    raise
+                # Not of this call but of something it waited for: the caller must hear of it.
+                body = packed(Raised(Unavailable(f"{self._actor} gave the call up")))
             if len(body) > MAX_BODY_BYTES:
                 error = EcapError(f"{self._actor}: an answer of {len(body)} bytes is too large")
                 body = packed(Raised(error))
@@ -109,6 +118,7 @@ class _Desk:
 
     async def close(self) -> None:
         """Connections first, for a call that ends lets another in."""
+        self._closing = True
         for connection in list(self._connections):
             connection.transport.close()
         for task in self._calls:

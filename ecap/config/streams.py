@@ -14,7 +14,10 @@ PipelineName = Literal["fraud", "analytics", "notifications", "users", "inventor
 class Stream(Section):
     batch_max_events: int = Field(2000, ge=1, description="events committed together at most")
     fetch_wait_s: Annotated[float, CONNECTION] = Field(
-        0.5, gt=0, description="how long the broker holds a fetch when there is nothing to give"
+        0.2,
+        gt=0,
+        description="how long the broker holds a fetch that finds nothing; longer is less idle"
+        " load, and a longer wait of a busy partition whose idle siblings were asked alone",
     )
     lease_ttl_s: float = Field(
         6.0, gt=0, description="a silent owner's partitions are free after this"

@@ -62,9 +62,11 @@ class Question(NamedTuple):
 def listen(path: str) -> socket.socket:
     """Before the imports: who asks meanwhile waits, and does not start by itself."""
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    os.chmod(path, 0o600)
+    made = f"{path}.new"
+    listener.bind(made)
+    os.chmod(made, 0o600)
     listener.listen(_BACKLOG)
+    os.rename(made, path)  # whoever sees it can ask
     return listener
 
 
@@ -112,26 +114,25 @@ def serve(listener: socket.socket) -> Question | None:
 
 
 def _answer(connection: socket.socket, listener: socket.socket) -> Question | None:
+    """Whatever goes wrong, the worker starts as Ray would start it."""
     connection.settimeout(_HEARD_S)
+    files: list[int] = []
+    question, pid = None, -1
     try:
-        question, files = _received(connection)
-    except (OSError, ValueError) as exc:
-        print(f"a question that cannot be read: {exc}", file=sys.stderr, flush=True)
-        return None
-    if _left(connection):
-        return None
-    pid = os.fork()
+        question = _received(connection, files)
+        if not _left(connection):
+            pid = os.fork()
+            if pid > 0:
+                connection.sendall(str(pid).encode())
+    except (OSError, ValueError, TypeError, LookupError) as exc:
+        print(f"a worker is not forked: {exc!r}", file=sys.stderr, flush=True)
     if pid == 0:
+        assert question is not None
         listener.close()
         _become(question, files)
         return question
     for fd in files:
         os.close(fd)
-    try:
-        connection.sendall(str(pid).encode())
-    except OSError as exc:
-        # It did not wait: the raylet has given it up, and the worker will find no place.
-        print(f"worker {pid} was not waited for: {exc}", file=sys.stderr, flush=True)
     return None
 
 
@@ -142,17 +143,19 @@ def _left(connection: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _received(connection: socket.socket) -> tuple[Question, list[int]]:
-    head, files, _, _ = socket.recv_fds(connection, _QUESTION_BYTES, 3)
+def _received(connection: socket.socket, files: list[int]) -> Question:
+    """Adds the open files that came with the question."""
+    head, found, _, _ = socket.recv_fds(connection, _QUESTION_BYTES, 3)
+    files += found
     text = bytearray(head)
     while more := connection.recv(_QUESTION_BYTES):
         text += more
         if len(text) > _QUESTION_BYTES:
             raise ValueError("too long")
-    found = json.loads(text)
     if len(files) != 3:
         raise ValueError("three open files are needed")
-    return Question(found["argv"], found["environ"], found["cwd"]), list(files)
+    asked = json.loads(text)
+    return Question(asked["argv"], asked["environ"], asked["cwd"])
 
 
 def _become(question: Question, files: list[int]) -> None:

@@ -13,8 +13,8 @@ from ray.serve.schema import ServeDeploySchema
 
 from ecap.cli.manifest import rendered
 from ecap.config import load
-from ecap.local.ray_apps import PREFIXES
 from ecap.local import forked_worker
+from ecap.local.ray_apps import PREFIXES
 from ecap.local.ray_node import RayNode
 from ecap.local.state import StateDir
 from ecap.serve.deployment import options

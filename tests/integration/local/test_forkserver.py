@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -124,14 +125,26 @@ def test_a_fork_that_has_ended_is_gone(server: Server) -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_what_it_cannot_read_does_not_end_it(server: Server) -> None:
-    for text in (b"", b"no json", b"{}", b"[1]", b'{"argv": [], "environ": {}, "cwd": "/"}'):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(server.socket))
-            connection.sendall(text)
+@pytest.mark.parametrize("files", [[], [0, 1], [0, 1, 2]])
+@pytest.mark.parametrize("text", [b"", b"no json", b"{}", b"[1]", b"x" * (2 << 20)])
+def test_what_it_cannot_read_does_not_end_it(server: Server, text: bytes, files: list[int]) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(server.socket))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            sent = socket.send_fds(connection, [text], files)
+            connection.sendall(text[sent:])
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
-    assert facts(server)["imported"]
+    assert server.process.poll() is None
+
+
+def test_it_keeps_no_file_of_a_worker(server: Server) -> None:
+    """Whoever reads the worker's output waits for all who may write to it."""
+    facts(server)
+    before = set(os.listdir(f"/proc/{server.process.pid}/fd"))
+    test_what_it_cannot_read_does_not_end_it(server, b"{}", [0, 1, 2])
+    facts(server)
+    assert set(os.listdir(f"/proc/{server.process.pid}/fd")) == before
 
 
 def test_who_waits_no_longer_gets_no_worker() -> None:
