@@ -183,6 +183,11 @@ class RayNode:
             await asyncio.sleep(_LOOK_EVERY_S)
         return f"Ray's {name} has ended"
 
+    async def forks_lost(self) -> str:
+        """Waits until no more workers can be forked, and says why."""
+        assert self._forks is not None
+        return f"the fork server {await self._forks.ended()}"
+
     @property
     def alive(self) -> bool:
         return self._node is not None and self._head.ended(self._node) is None

@@ -99,13 +99,20 @@ async def up(
             scaling(full, services, deploy=apps.deploy, link=apps.hub(full))
         )
         await stack.enter_async_context(kept(state, planned.servers, note=screen.note))
-        watching = asyncio.create_task(_watch(node, screen), name="watch-ray")
-        stack.callback(watching.cancel)
+        for name, watch in (("ray", _watch), ("fork-server", _watch_forks)):
+            watching = asyncio.create_task(watch(node, screen), name=f"watch-{name}")
+            stack.callback(watching.cancel)
         yield found
 
 
 async def _watch(node: RayNode, screen: Screen) -> None:
     screen.lost(f"{await node.lost()}; what was accepted is kept")
+
+
+async def _watch_forks(node: RayNode, screen: Screen) -> None:
+    screen.note(
+        f"{await node.forks_lost()}; new workers take seconds to start until the next start"
+    )
 
 
 async def _end_applications(apps: Any, node: RayNode) -> None:

@@ -171,8 +171,15 @@ async def test_actors_start_answer_survive_and_stop(
             await through_ray.send("dance", None, {}, 2.0)
         with pytest.raises(Unreached):
             await reach.transport("nobody").send("ask", None, {}, 2.0)
-        found = await reach.transport("supervisor").send("status", None, {}, 2.0)
-        assert set(found) == set(hosting.names(settings))
+
+        async def known() -> bool:
+            try:
+                found = await reach.transport("supervisor").send("status", None, {}, 2.0)
+            except Retryable:  # on its way back
+                return False
+            return set(found) == set(hosting.names(settings))
+
+        await until(known)
 
         limiter = reach.limiter("test")
         assert limiter is not None

@@ -165,13 +165,28 @@ def test_what_a_killed_start_leaves_is_cleaned_up(started: Started) -> None:
 
 
 def test_without_ray_it_ends_and_says_why(started: Started) -> None:
+    """First without the fork server, which it says and goes on."""
     output = started.folder / "second output"
     again = Started(started.folder, start(started.folder, output), output)
     try:
         again.ready()
+        before = again.processes()
+        children = psutil.Process(again.process.pid).children()
+        [forks] = [p for p in children if "ecap.local.forkserver" in p.cmdline()]
+        assert len(forks.children()) > 5
+        forks.kill()
+        until(
+            lambda: "the fork server was ended by SIGKILL" in output.read_text(),
+            within_s=30,
+            what=output.read_text,
+        )
+        answer = httpx.get(f"{again.runtime.front_door}/api/v1/catalog/products?limit=1")
+        assert answer.status_code == 200
         [raylet] = [server.pid for server in again.runtime.servers if server.name == "ray"]
         os.kill(raylet, signal.SIGKILL)
         assert again.process.wait(60) == 1
+        _, alive = psutil.wait_procs(before, timeout=30)
+        assert not alive
     finally:
         if again.process.poll() is None:
             again.process.kill()
