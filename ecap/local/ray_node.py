@@ -200,6 +200,8 @@ class RayNode:
             await self._forks.stop()
         for path in self._records:
             path.unlink(missing_ok=True)
+        # When Ray's own processes were killed, HAProxy would keep the front door's port.
+        await asyncio.to_thread(end_orphans, self.folder)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     async def _fork_server(self) -> Child:
