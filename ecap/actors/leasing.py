@@ -28,7 +28,8 @@ _AWAY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`remaining` counts the tokens this replica still holds."""
+    """`remaining` counts the tokens that this replica holds, and those that were left in the
+    bucket when it last borrowed."""
 
     allowed: bool
     remaining: int
@@ -43,6 +44,7 @@ class _Held:
         "burst",
         "denied_until_s",
         "expires_s",
+        "left",
         "rate",
         "tokens",
         "used",
@@ -53,6 +55,7 @@ class _Held:
         self.rate = 1.0
         self.burst = 1.0
         self.tokens = 0
+        self.left = 0
         self.used = 0
         self.expires_s = 0.0
         self.denied_until_s = 0.0
@@ -65,6 +68,7 @@ class _Held:
         self.rate, self.burst = rate, burst
         self.denied_until_s = 0.0
         self.tokens = min(self.tokens, math.floor(burst))
+        self.left = 0
 
 
 class LeasedLimiter:
@@ -107,7 +111,7 @@ class LeasedLimiter:
             held.used += 1
             if held.used >= 2 and held.tokens <= held.used // 2 and not held.asked:
                 self._want(key, held)  # before it runs out, so that nobody waits
-            return Verdict(True, held.tokens, 0.0)
+            return Verdict(True, held.tokens + held.left, 0.0)
         if now_s < held.denied_until_s:
             return Verdict(False, 0, held.denied_until_s - now_s)
         return None
@@ -174,11 +178,12 @@ class LeasedLimiter:
     ) -> None:
         """`grants` is empty when the ledger did not answer."""
         now_s = self._clock()
-        for held, (*_, wanted), (granted, retry_after_s) in zip(
+        for held, (*_, wanted), (granted, retry_after_s, others) in zip(
             asked, requests, grants, strict=False
         ):
-            left = held.tokens if now_s < held.expires_s else 0
-            held.tokens = left + granted
+            kept = held.tokens if now_s < held.expires_s else 0
+            held.tokens = kept + granted
+            held.left = others
             if granted:
                 held.expires_s = now_s + self._lease_s
             short = len(held.waiters) - held.tokens
@@ -195,8 +200,8 @@ class LeasedLimiter:
 
     def _decide_alone(self, key: str, rate: float, burst: float) -> Verdict:
         """The whole limit for this replica: N replicas may admit N times as much."""
-        ((granted, retry_after_s),) = self._alone.lease([(key, rate, burst, 1)])
-        return Verdict(bool(granted), 0, retry_after_s)
+        ((granted, retry_after_s, left),) = self._alone.lease([(key, rate, burst, 1)])
+        return Verdict(bool(granted), left, retry_after_s)
 
     def _sweep(self) -> None:
         if len(self._held) < self._sweep_at:

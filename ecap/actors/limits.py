@@ -17,9 +17,10 @@ from ecap.errors import NotFound
 # The name of the actor that holds the buckets.
 LIMITS = "limits"
 
-# (key, tokens a second, capacity, tokens wanted) and (tokens granted, wait for the next).
+# (key, tokens a second, capacity, tokens wanted), and
+# (tokens granted, seconds until the next, tokens that are left to others).
 Request = tuple[str, float, float, int]
-Grant = tuple[int, float]
+Grant = tuple[int, float, int]
 
 _SWEEP_AT = 1024
 
@@ -80,8 +81,8 @@ class LimitLedger:
         granted = min(wanted, math.floor(bucket.tokens))
         bucket.tokens -= granted
         if granted:
-            return granted, 0.0
-        return 0, (1.0 - bucket.tokens) / rate
+            return granted, 0.0, math.floor(bucket.tokens)
+        return 0, (1.0 - bucket.tokens) / rate, 0
 
     def _sweep(self, now_s: float) -> None:
         """A full bucket is no different from none; doubling the mark keeps this cheap."""

@@ -45,14 +45,14 @@ def limiter(wire: Wire, time: Time, *, lease_s: float = 2.0) -> LeasedLimiter:
 def test_a_bucket_gives_what_it_has_and_says_when_to_come_back() -> None:
     time = Time()
     ledger = LimitLedger(clock=time)
-    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(3, 0.0)]
-    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(2, 0.0)]
-    ((granted, retry_after_s),) = ledger.lease([("k", 10.0, 5.0, 3)])
+    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(3, 0.0, 2)]
+    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(2, 0.0, 0)]
+    ((granted, retry_after_s, _),) = ledger.lease([("k", 10.0, 5.0, 3)])
     assert (granted, retry_after_s) == (0, pytest.approx(0.1))
     time.now_s += 0.1
-    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(1, 0.0)]
+    assert ledger.lease([("k", 10.0, 5.0, 3)]) == [(1, 0.0, 0)]
     time.now_s += 100
-    assert ledger.lease([("k", 10.0, 5.0, 99)]) == [(5, 0.0)]
+    assert ledger.lease([("k", 10.0, 5.0, 99)]) == [(5, 0.0, 0)]
 
 
 def test_full_buckets_are_forgotten() -> None:
@@ -100,6 +100,7 @@ async def test_one_client_gets_the_whole_of_a_small_bucket() -> None:
     replica = limiter(Wire(LimitLedger(clock=time)), time)
     verdicts = [await replica.take("k", rate_per_s=1, burst=5) for _ in range(7)]
     assert [v.allowed for v in verdicts] == [True] * 5 + [False] * 2
+    assert [v.remaining for v in verdicts] == [4, 3, 2, 1, 0, 0, 0]
     await replica.aclose()
 
 
