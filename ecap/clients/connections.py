@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -17,12 +18,21 @@ from ecap.errors import Misconfigured
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 _CLOSE_S = 5.0
+# What a pool may grow to without logging in anew.
+_MOST = 64
 
 
 class Connections:
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, acquire_timeout_s: float) -> None:
+    """At most `size` at a time. asyncpg's own bound cannot be changed, so it is above that."""
+
+    def __init__(
+        self, pool: asyncpg.Pool[asyncpg.Record], *, size: int, acquire_timeout_s: float
+    ) -> None:
         self._pool = pool
+        self._size = size
         self._acquire_timeout_s = acquire_timeout_s
+        self._free = asyncio.Semaphore(size)
+        self._owed = 0  # places that are gone when who has them leaves
         self._users = 0
         self._left = asyncio.Event()
 
@@ -30,16 +40,54 @@ class Connections:
     def size(self) -> int:
         return self._pool.get_size()
 
+    def fits(self, size: int) -> bool:
+        return size <= self._pool.get_max_size()
+
+    async def resize(self, size: int, *, acquire_timeout_s: float) -> None:
+        """From now on; who has a connection keeps it. Idle ones that are too many are closed."""
+        self._acquire_timeout_s = acquire_timeout_s
+        more, self._size = size - self._size, size
+        self._owed += max(-more, 0)
+        for _ in range(max(more, 0)):
+            self._leave()
+        while self._owed and not self._free.locked():
+            await self._free.acquire()
+            self._owed -= 1
+        for _ in range(min(self._pool.get_size() - size, self._pool.get_idle_size())):
+            # Of a server that is away nothing is left to close.
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                async with self._pool.acquire(timeout=acquire_timeout_s) as conn:
+                    await conn.close()
+
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
         # Counted while it waits too: asyncpg fails those who wait on a pool that closes.
         self._users += 1
         try:
-            async with self._pool.acquire(timeout=self._acquire_timeout_s) as conn:
-                yield conn
+            await self._enter()
+            try:
+                async with self._pool.acquire(timeout=self._acquire_timeout_s) as conn:
+                    yield conn
+                    if self._pool.get_size() > self._size:
+                        await conn.close()
+            finally:
+                self._leave()
         finally:
             self._users -= 1
             self._left.set()
+
+    async def _enter(self) -> None:
+        if self._free.locked():
+            async with asyncio.timeout(self._acquire_timeout_s):
+                await self._free.acquire()
+        else:
+            await self._free.acquire()
+
+    def _leave(self) -> None:
+        if self._owed:
+            self._owed -= 1
+        else:
+            self._free.release()
 
     async def drain(self, *, patience_s: float) -> None:
         """Closed when nobody uses it any more, cut off when that takes longer."""
@@ -89,10 +137,12 @@ async def open_connections(settings: Postgres, *, service: str, role: str | None
         database=settings.database,
         ssl=settings.sslmode,
         min_size=0,
-        max_size=settings.pool_max_size,
+        max_size=max(settings.pool_max_size, _MOST),
         max_inactive_connection_lifetime=settings.connection_max_age_s,
         timeout=settings.acquire_timeout_s,
         server_settings=server_settings,
     )
     await pool  # min_size 0
-    return Connections(pool, acquire_timeout_s=settings.acquire_timeout_s)
+    return Connections(
+        pool, size=settings.pool_max_size, acquire_timeout_s=settings.acquire_timeout_s
+    )

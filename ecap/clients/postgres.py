@@ -139,7 +139,16 @@ class Pool:
 
     async def reconfigure(self, settings: Postgres) -> None:
         """As `replace`, but returns as soon as the new connections are used. With another
-        `lease_generation` a leased user is replaced first."""
+        `lease_generation` a leased user is replaced first. Another size alone keeps the
+        connections: if all processes logged in anew at once, all would feel it."""
+        async with self._replacing:
+            if self._resizes(settings):
+                with translated():
+                    await self._opened.resize(
+                        settings.pool_max_size, acquire_timeout_s=settings.acquire_timeout_s
+                    )
+                self._settings = settings
+                return
         if (
             self._refused is not None
             and settings.lease_generation != self._settings.lease_generation
@@ -152,6 +161,11 @@ class Pool:
         )
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
+
+    def _resizes(self, settings: Postgres) -> bool:
+        bounds = {name: getattr(settings, name) for name in ("pool_max_size", "acquire_timeout_s")}
+        alike = self._settings.model_copy(update=bounds) == settings
+        return alike and self._opened.fits(settings.pool_max_size)
 
     async def _switch_renewed(self, settings: Postgres) -> Connections:
         with translated():

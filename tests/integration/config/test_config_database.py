@@ -178,3 +178,52 @@ async def test_a_smaller_pool_takes_over_while_the_old_one_is_full(settings: Set
         assert await asyncio.gather(*holders) == [7] * 20
         await replacing
         assert await pool.fetchval("SELECT 1") == 1
+
+
+async def test_another_size_keeps_the_connections_and_is_kept(settings: Settings) -> None:
+    """Logging in anew is dear, and all processes would do it in the same moment."""
+    async with open_pool(settings.postgres, service="test") as pool:
+
+        async def resize(size: int) -> None:
+            await pool.reconfigure(settings.postgres.model_copy(update={"pool_max_size": size}))
+
+        held, most, pids = 0, 0, set()
+
+        async def use() -> None:
+            nonlocal held, most
+            async with pool.connection() as conn:
+                held += 1
+                most = max(most, held)
+                pids.add(await conn.fetchval("SELECT pg_backend_pid() FROM pg_sleep(0.01)"))
+                held -= 1
+
+        async def together(users: int) -> int:
+            nonlocal most
+            most = 0
+            await asyncio.gather(*(use() for _ in range(users)))
+            return most
+
+        await resize(4)
+        assert await together(20) == 4
+        first = set(pids)
+        await resize(6)
+        assert await together(20) == 6
+        assert first < pids
+        busy = asyncio.gather(*(use() for _ in range(30)))
+        await asyncio.sleep(0)
+        await resize(2)
+        await busy
+        assert await together(20) == 2
+        assert pool._opened.size == 2
+        await resize(3)
+        assert await together(20) == 3
+        assert len(pids) <= 7
+
+
+async def test_a_full_pool_grows_for_those_who_wait(settings: Settings) -> None:
+    one = settings.postgres.model_copy(update={"pool_max_size": 1})
+    async with open_pool(one, service="test") as pool, pool.connection():
+        waiting = asyncio.create_task(pool.fetchval("SELECT 7"))
+        await asyncio.sleep(0)
+        await pool.reconfigure(one.model_copy(update={"pool_max_size": 2}))
+        assert await waiting == 7

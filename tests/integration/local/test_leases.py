@@ -154,13 +154,13 @@ async def test_other_settings_right_after_a_revocation_wait_for_the_next_user(
     async with open_database(here, service="test") as pool:
         services.revoke_lease(users[-1].lease_id)
         assert await leased(superuser) == 0
-        small = here.postgres.model_copy(update={"pool_max_size": 2})
-        await pool.reconfigure(small)
+        other = here.postgres.model_copy(update={"statement_timeout_s": 9.0})
+        await pool.reconfigure(other)
         assert await pool.fetchval("SELECT session_user") == users[1].username
-        assert pool._settings is small
+        assert pool._settings is other
         # Two at once, one of them a rotation.
         services.revoke_lease(users[-1].lease_id)
-        await asyncio.gather(pool.reconfigure(here.postgres), pool.reconfigure(small))
+        await asyncio.gather(pool.reconfigure(here.postgres), pool.reconfigure(other))
         assert await pool.fetchval("SELECT session_user") == users[-1].username
         assert await leased(superuser) == 1
         with pytest.raises(Unavailable):
