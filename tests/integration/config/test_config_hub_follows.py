@@ -36,7 +36,7 @@ async def test_its_files_its_pool_and_its_level(
     values = {
         "hub.file_poll_s": 0.7,
         "hub.debounce_s": 0.07,
-        "postgres.pool_max_size": 3,
+        "postgres.statement_timeout_s": 9.0,
         "log.level": "ERROR",
     }
     async with started(environ) as hub:
