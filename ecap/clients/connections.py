@@ -57,7 +57,7 @@ class Connections:
             # Of a server that is away nothing is left to close.
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 async with self._pool.acquire(timeout=acquire_timeout_s) as conn:
-                    await conn.close()
+                    conn.terminate()
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
@@ -69,7 +69,8 @@ class Connections:
                 async with self._pool.acquire(timeout=self._acquire_timeout_s) as conn:
                     yield conn
                     if self._pool.get_size() > self._size:
-                        await conn.close()
+                        # Not `close`, which waits and may fail: this user has what it came for.
+                        conn.terminate()
             finally:
                 self._leave()
         finally:

@@ -110,9 +110,7 @@ async def _watch(node: RayNode, screen: Screen) -> None:
 
 
 async def _watch_forks(node: RayNode, screen: Screen) -> None:
-    screen.note(
-        f"{await node.forks_lost()}; new workers take seconds to start until the next start"
-    )
+    screen.note(f"{await node.forks_lost()}; until ECAP is started again, workers start slowly")
 
 
 async def _end_applications(apps: Any, node: RayNode) -> None:
