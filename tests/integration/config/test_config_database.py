@@ -209,6 +209,8 @@ async def test_another_size_keeps_the_connections_and_is_kept(settings: Settings
         await resize(6)
         assert await together(20) == 6
         assert first < pids
+        await resize(5)
+        assert pool._opened.size == 5  # nobody has to use it for that
         busy = asyncio.gather(*(use() for _ in range(30)))
         await asyncio.sleep(0)
         await resize(2)
