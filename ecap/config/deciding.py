@@ -63,14 +63,13 @@ def restored(packed: Packed, environ: Mapping[str, str]) -> Accepted:
     Raises ValidationError when this release no longer knows its settings.
     """
     draft = assembly.draft(accepted.layers(packed.given, packed.overrides), environ)
-    snapshot = protocol.Snapshot.of(packed.version, packed.leaves)
     return Accepted(
         version=packed.version,
         given=packed.given,
         overrides=packed.overrides,
         leaves=packed.leaves,
         since=packed.since,
-        settings=snapshot.settings(),
+        settings=protocol.settings_of(packed.leaves),
         found=draft.found,
         read=_pairs(draft.values, packed.leaves, draft.references()),
     )

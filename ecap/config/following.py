@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from inspect import isawaitable
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from ecap import logs
@@ -48,13 +47,7 @@ def follow(member: Member, table: Iterable[Follow[Any]]) -> None:
 
 
 def _subscribe(member: Member, line: Follow[Any]) -> None:
-    async def changed(old: Any, new: Any) -> None:
-        done = line.apply(new)
-        if isawaitable(done):
-            await done
+    def changed(old: Any, new: Any) -> Awaitable[None] | None:
+        return line.apply(new)
 
-    async def check(new: Any) -> None:
-        if line.check is not None:
-            line.check(new)
-
-    member.subscribe(line.prefix, line.kind, changed, check=check, timeout_s=line.timeout_s)
+    member.subscribe(line.prefix, line.kind, changed, check=line.check, timeout_s=line.timeout_s)

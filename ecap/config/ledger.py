@@ -6,11 +6,11 @@ them all after one round of reports.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ecap.config.bell import Bell
 from ecap.config.protocol import Health, Report, Verdict
 from ecap.errors import Fenced
 
@@ -30,6 +30,8 @@ class Membership:
     failed_at: float = 0.0
     health: Health = field(default_factory=Health)
     prefixes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    release: str = ""
     reports: int = 0
     ordered: int = 0
     """The version it was last told to apply and has not spoken of since."""
@@ -41,8 +43,9 @@ class Ledger:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._members: dict[str, Membership] = {}
-        self._news = asyncio.Event()
-        self._calls = asyncio.Event()
+        self._failing: dict[str, Membership] = {}
+        self._news = Bell()
+        self._calls = Bell()
 
     def __iter__(self) -> Iterator[Membership]:
         return iter(list(self._members.values()))
@@ -71,9 +74,27 @@ class Ledger:
         member.failed = report.failed
         member.health = report.health
         member.prefixes = report.prefixes
+        member.checks = report.checks
+        member.release = report.release
         member.reports += 1
-        self._tell()
+        if member.failed is not None:
+            self._failing[member.name] = member
+        else:
+            self._failing.pop(member.name, None)
+        self._news.ring()
         return member
+
+    def failures(self, version: int, *, stale_after_s: float) -> list[str]:
+        """Of live members that could not take `version`. Quick, for it is asked at each report."""
+        if not self._failing:
+            return []
+        return sorted(
+            f"{member.name} refused: {member.failed.refusal}"
+            for member in self._failing.values()
+            if member.failed is not None
+            and member.failed.version == version
+            and self.lives(member, stale_after_s=stale_after_s)
+        )
 
     def check(self, report: Report) -> None:
         """Raises Fenced when another incarnation of the member has been heard since."""
@@ -84,34 +105,36 @@ class Ledger:
     def leave(self, name: str, incarnation: str) -> None:
         member = self._members.get(name)
         if member is not None and member.incarnation == incarnation:
-            del self._members[name]
-            self._tell()
+            self._drop(name)
+            self._news.ring()
 
     def live(self, *, stale_after_s: float) -> list[Membership]:
-        limit = self._clock() - stale_after_s
-        return [m for m in self._members.values() if m.held or m.seen_at > limit]
+        return [m for m in self._members.values() if self.lives(m, stale_after_s=stale_after_s)]
+
+    def lives(self, member: Membership, *, stale_after_s: float) -> bool:
+        known = self._members.get(member.name) is member
+        return known and (member.held > 0 or member.seen_at > self._clock() - stale_after_s)
 
     def forget(self, *, silent_s: float) -> None:
         """Drop members that nobody has heard for so long that they are gone for good."""
         limit = self._clock() - silent_s
         for member in list(self._members.values()):
             if not member.held and member.seen_at < limit:
-                del self._members[member.name]
+                self._drop(member.name)
+
+    def _drop(self, name: str) -> None:
+        del self._members[name]
+        self._failing.pop(name, None)
 
     def wake(self) -> None:
         """Members are called: there may be something for them to do."""
-        self._calls.set()
-        self._calls = asyncio.Event()
-        self._tell()
+        self._calls.ring()
+        self._news.ring()
 
     async def call(self, *, timeout_s: float) -> None:
         """Returns when members are called, or after `timeout_s`. What other members
         report wakes nobody here: of hundreds, each would wake all."""
-        await _within(self._calls, timeout_s)
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        await self._calls.wait(timeout_s)
 
     async def until(self, done: Callable[[], bool], *, timeout_s: float = math.inf) -> bool:
         """Whether `done` came true in time."""
@@ -120,13 +143,5 @@ class Ledger:
             left = deadline - self._clock()
             if left <= 0:
                 return False
-            await _within(self._news, min(left, _LOOK_S))
+            await self._news.wait(min(left, _LOOK_S))
         return True
-
-
-async def _within(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ecap import logs, metrics
+from ecap import __version__, logs, metrics
 from ecap.config import redaction, subscriptions
 from ecap.config.protocol import (
+    Changes,
     Health,
     HubLink,
     Order,
@@ -66,20 +67,23 @@ class Member:
         self._clock = clock
         self._health = health
         self._subscriptions: list[Subscription[Any]] = []
-        self._running: Snapshot | None = None
+        self._prefixes: tuple[str, ...] = ()
+        self._checks: tuple[str, ...] = ()
         self._staged: _Staged | None = None
         self._prepared: Verdict | None = None
         self._failed: Verdict | None = None
         self._heard_at = clock()
         self._current = asyncio.Event()
+        self._silence = metrics.config_silence_seconds.labels(name)
+        self._shown_version = metrics.config_version.labels(name)
 
     def subscribe(
         self,
         prefix: str,
         kind: type[T],
-        on_change: Callable[[T, T], Awaitable[None]],
+        on_change: Callable[[T, T], Awaitable[None] | None],
         *,
-        check: Callable[[T], Awaitable[None]] | None = None,
+        check: Callable[[T], object] | None = None,
         timeout_s: float | None = None,
     ) -> Callable[[], None]:
         """Answers how to end it. Raises Misconfigured when `prefix` is no `kind`."""
@@ -90,9 +94,9 @@ class Member:
         self,
         prefix: str,
         kind: type[T],
-        on_change: Callable[[T | None, T | None], Awaitable[None]],
+        on_change: Callable[[T | None, T | None], Awaitable[None] | None],
         *,
-        check: Callable[[T | None], Awaitable[None]] | None = None,
+        check: Callable[[T | None], object] | None = None,
         timeout_s: float | None = None,
     ) -> Callable[[], None]:
         """For what may be absent, as `mesh.callees.auth` or an unset address: None then."""
@@ -106,7 +110,19 @@ class Member:
 
     def _add(self, subscription: Subscription[Any]) -> Callable[[], None]:
         self._subscriptions.append(subscription)
-        return lambda: self._subscriptions.remove(subscription)
+        self._tell_apart()
+
+        def end() -> None:
+            self._subscriptions.remove(subscription)
+            self._tell_apart()
+
+        return end
+
+    def _tell_apart(self) -> None:
+        self._prefixes = tuple(dict.fromkeys(item.prefix for item in self._subscriptions))
+        self._checks = tuple(
+            dict.fromkeys(item.prefix for item in self._subscriptions if item.checks)
+        )
 
     @property
     def silence_s(self) -> float:
@@ -125,19 +141,21 @@ class Member:
         if link is None:
             await asyncio.Event().wait()
             return
+        self._silence.set(0)
         while True:
             try:
                 order = await link.exchange(self.report())
             except Retryable as exc:
                 if backoff_s == _BACKOFF_S:
                     _log.warning("configuration hub is away", extra={"reason": exc.detail})
-                metrics.config_silence_seconds.labels(self.name).set(self.silence_s)
+                self._silence.set(self.silence_s)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, _BACKOFF_MAX_S)
                 continue
-            backoff_s = _BACKOFF_S
             self._heard_at = self._clock()
-            metrics.config_silence_seconds.labels(self.name).set(0)
+            if backoff_s != _BACKOFF_S:
+                backoff_s = _BACKOFF_S
+                self._silence.set(0)
             await self._obey(order)
 
     async def leave(self) -> None:
@@ -153,82 +171,88 @@ class Member:
             prepared=self._prepared,
             failed=self._failed,
             health=self._health(),
-            prefixes=tuple(dict.fromkeys(item.prefix for item in self._subscriptions)),
+            prefixes=self._prefixes,
+            checks=self._checks,
+            release=__version__,
         )
 
     async def _obey(self, order: Order) -> None:
         if order.kind == "prepare":
-            assert order.snapshot is not None
-            self._prepared = await self._prepare(order.snapshot)
+            assert order.content is not None
+            self._prepared, settings = await self._checked(order.content)
+            self._staged = None if settings is None else _Staged(order.version, settings)
         elif order.kind == "apply":
             await self._apply(order)
 
-    async def _prepare(self, snapshot: Snapshot) -> Verdict:
+    async def _checked(self, content: Snapshot | Changes) -> tuple[Verdict, Settings | None]:
+        """With a yes the settings."""
         try:
-            settings = self._settings(snapshot)
+            settings = content.settings(self.settings)
         except ValidationError as exc:
-            return Verdict(snapshot.version, _invalid(exc))
-        self._staged = _Staged(snapshot.version, settings)
+            return Verdict(content.version, _invalid(exc)), None
         timeout_s = self.settings.hub.callback_timeout_s
-        concerned = [item for item in self._subscriptions if item.differs(self.settings, settings)]
-        results = await asyncio.gather(
-            *(item.check(settings, timeout_s=timeout_s) for item in concerned),
-            return_exceptions=True,
+        concerned = [item for item in self._concerned(settings) if item.checks]
+        results = await subscriptions.outcomes(
+            item.check(settings, timeout_s=timeout_s) for item in concerned
         )
-        return self._verdict(snapshot, concerned, results)
-
-    def _settings(self, snapshot: Snapshot) -> Settings:
-        if self._running is None:
-            return snapshot.settings()
-        return snapshot.settings_after(self._running, self.settings)
+        verdict = self._verdict(content.version, settings, concerned, results)
+        return verdict, settings if verdict.refusal is None else None
 
     async def _apply(self, order: Order) -> None:
-        snapshot = order.snapshot
-        assert snapshot is not None
-        if self._staged is not None and self._staged.version == order.version:
-            settings = self._staged.settings
-        else:
-            try:
-                settings = self._settings(snapshot)
-            except ValidationError as exc:
-                self._failed = Verdict(order.version, _invalid(exc))
-                return
-        verdict = await self._tell(snapshot, settings)
+        settings = await self._to_apply(order)
+        if settings is None:
+            return
+        verdict = await self._tell(order.version, settings)
         if verdict.refusal is not None:
             self._failed = verdict
             return
         self.settings = settings
         self.version = order.version
-        self._running = snapshot
-        metrics.config_version.labels(self.name).set(order.version)
-        self._staged = None
+        self._shown_version.set(order.version)
         self._failed = None
+        if self._prepared is not None and self._prepared.version <= order.version:
+            self._prepared = self._staged = None
         self._current.set()
 
-    async def _tell(self, snapshot: Snapshot, new: Settings) -> Verdict:
+    async def _to_apply(self, order: Order) -> Settings | None:
+        """What was prepared, or what comes with the order: who was not asked checks now."""
+        if order.content is not None:
+            verdict, settings = await self._checked(order.content)
+            if settings is None:
+                self._failed = verdict
+            return settings
+        if self._staged is not None and self._staged.version == order.version:
+            return self._staged.settings
+        # The hub counts on what is not here. Told so, it sends everything.
+        self._prepared = None
+        return None
+
+    def _concerned(self, new: Settings) -> list[Subscription[Any]]:
+        return [item for item in self._subscriptions if item.differs(self.settings, new)]
+
+    async def _tell(self, version: int, new: Settings) -> Verdict:
         """All subscribers take `new`, or all are back on what they had."""
         old = self.settings
         timeout_s = old.hub.callback_timeout_s
-        concerned = [item for item in self._subscriptions if item.differs(old, new)]
-        results = await asyncio.gather(
-            *(item.change(old, new, timeout_s=timeout_s) for item in concerned),
-            return_exceptions=True,
+        concerned = self._concerned(new)
+        results = await subscriptions.outcomes(
+            item.change(old, new, timeout_s=timeout_s) for item in concerned
         )
-        verdict = self._verdict(snapshot, concerned, results)
+        verdict = self._verdict(version, new, concerned, results)
         if verdict.refusal is None:
             return verdict
         taken = [item for item, result in zip(concerned, results, strict=True) if result is None]
-        back = await asyncio.gather(
-            *(item.change(new, old, timeout_s=timeout_s) for item in taken),
-            return_exceptions=True,
+        back = await subscriptions.outcomes(
+            item.change(new, old, timeout_s=timeout_s) for item in taken
         )
         if any(result is not None for result in back):
-            _log.error("a subscriber did not go back", extra={"version": snapshot.version})
+            _log.error("a subscriber did not go back", extra={"version": version})
         return verdict
 
     def _verdict(
         self,
-        snapshot: Snapshot,
+        version: int,
+        new: Settings,
         concerned: list[Subscription[Any]],
         results: list[BaseException | None],
     ) -> Verdict:
@@ -239,10 +263,10 @@ class Member:
             elif isinstance(result, BaseException):
                 raise result
         if not reasons:
-            return Verdict(snapshot.version)
+            return Verdict(version)
         # Of both: a subscriber may speak of what it had and of what it was to have.
-        hidden = redaction.secrets(snapshot.leaves) | redaction.secrets(leaves_of(self.settings))
-        return Verdict(snapshot.version, redaction.scrub("; ".join(reasons), hidden))
+        hidden = redaction.secrets(leaves_of(new)) | redaction.secrets(leaves_of(self.settings))
+        return Verdict(version, redaction.scrub("; ".join(reasons), hidden))
 
 
 def _invalid(error: ValidationError) -> str:

@@ -13,19 +13,30 @@ from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import msgspec
+from pydantic import BaseModel
 
 from ecap.config import keys
 from ecap.config.redaction import plain
 from ecap.config.settings import Settings
 
 
+def leaves_of(settings: Settings) -> dict[str, Any]:
+    """In JSON's types, so that equal settings have equal leaves."""
+    return _plain(settings.model_dump())
+
+
+def settings_of(leaves: Mapping[str, Any]) -> Settings:
+    """The inverse. Raises ValidationError."""
+    return Settings.model_validate(keys.unflatten(leaves))
+
+
+def _plain(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: plain(value) for key, value in keys.flatten(tree).items()}
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """All settings of one version, secrets included.
-
-    Kept packed: the hub gives the same bytes to every member, and a member that has
-    prepared a version does not look into it again.
-    """
+    """All settings of one version, secrets included, packed once for all members."""
 
     version: int
     packed: bytes = field(repr=False)
@@ -42,20 +53,54 @@ class Snapshot:
         found: dict[str, Any] = msgspec.msgpack.decode(self.packed)
         return found
 
-    def settings(self) -> Settings:
+    def settings(self, present: Settings) -> Settings:
         """Raises ValidationError."""
-        return Settings.model_validate(keys.unflatten(self.leaves))
+        return settings_of(self.leaves)
 
-    def settings_after(self, before: Snapshot, present: Settings) -> Settings:
-        """The same, where `present` are the settings of `before`: sections in which nothing
-        differs are taken from there, for validating all of them is most of the time.
+
+@dataclass(frozen=True)
+class Changes:
+    """What makes version `base` into `version`, secrets included; for a member that runs `base`."""
+
+    base: int
+    version: int
+    leaves: Mapping[str, Any] = field(repr=False)
+    """What is set, or has another value."""
+    gone: tuple[str, ...] = ()
+
+    @classmethod
+    def between(cls, old: Snapshot, new: Snapshot) -> Changes:
+        differ = set(_differences(old.leaves, new.leaves))
+        return cls(
+            old.version,
+            new.version,
+            {key: value for key, value in new.leaves.items() if key in differ},
+            tuple(sorted(differ - new.leaves.keys())),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Changes, (self.base, self.version, self.leaves, self.gone)
+
+    def names(self) -> Iterator[str]:
+        yield from self.leaves
+        yield from self.gone
+
+    def settings(self, present: Settings) -> Settings:
+        """`present` are those of `base`. Sections in which nothing differs are taken from
+        there, for validating all of them is most of the time.
 
         Raises ValidationError.
         """
-        differ = {key.partition(".")[0] for key in _differences(before.leaves, self.leaves)}
+        differ = {key.partition(".")[0] for key in self.names()}
+        made: dict[str, Any] = {}
+        for name in differ & Settings.model_fields.keys():
+            part = getattr(present, name)
+            made |= _plain({name: part.model_dump() if isinstance(part, BaseModel) else part})
+        for key in self.gone:
+            made.pop(key, None)
+        tree = keys.unflatten(made | dict(self.leaves))
         kept = {name: getattr(present, name) for name in Settings.model_fields.keys() - differ}
-        made = {k: v for k, v in self.leaves.items() if k.partition(".")[0] in differ}
-        return Settings.model_validate(kept | keys.unflatten(made))
+        return Settings.model_validate(kept | tree)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -66,13 +111,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
             yield key
 
 
-def leaves_of(settings: Settings) -> dict[str, Any]:
-    """In JSON's types, so that equal settings have equal leaves."""
-    return {key: plain(value) for key, value in keys.flatten(settings.model_dump()).items()}
-
-
-@dataclass(frozen=True)
-class Health:
+class Health(msgspec.Struct, frozen=True):
     """A member's own account of itself, over its recent past."""
 
     ok: bool = True
@@ -80,16 +119,14 @@ class Health:
     requests: int = 0
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """On preparing or applying a version; `refusal` None is a yes."""
 
     version: int
     refusal: str | None = None
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     member: str
     incarnation: str
     """New with every start of the member."""
@@ -97,18 +134,22 @@ class Report:
     running: int
     """0: what it loaded by itself when it started."""
     prepared: Verdict | None = None
+    """On the version it was asked about last; nothing when it runs it."""
     failed: Verdict | None = None
     """The last version it could not take."""
-    health: Health = field(default_factory=Health)
+    health: Health = Health()
     prefixes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    """Those of `prefixes` whose subscriber can refuse beforehand."""
+    release: str = ""
+    """Of ECAP: another one knows other settings."""
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     kind: Literal["nothing", "prepare", "apply"]
     version: int = 0
-    snapshot: Snapshot | None = None
-    """With `prepare` and `apply`."""
+    content: Snapshot | Changes | None = None
+    """Nothing with `apply` of what the member has prepared."""
     hold_s: float = 0.0
     """How long the hub may be silent; longer means it is away."""
 

@@ -8,10 +8,12 @@ one that keeps talking and does nothing, a fault, meets `_PATIENCE`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ecap.config import canary as canaries
+from ecap.config import keys
 from ecap.config.canary import Canary
+from ecap.config.contents import Contents
 from ecap.config.control import Hub as Timing
 from ecap.config.ledger import Ledger, Membership
 from ecap.config.protocol import Order, Report, Snapshot
@@ -34,6 +36,8 @@ class Rollout:
         self._ledger = ledger
         self._clock = clock
         self._running = running
+        self._contents = Contents()
+        self._contents.know(running)
         self._trial: Snapshot | None = None
         self._canaries: frozenset[str] = frozenset()
         self._asking: Snapshot | None = None
@@ -55,7 +59,9 @@ class Rollout:
                 left = deadline - self._clock()
                 if left <= 0:
                     return Order("nothing", hold_s=self.timing.hold_s)
-                await self._ledger.call(timeout_s=min(left, self.timing.retry_s))
+                if member.failed is not None:
+                    left = min(left, self.timing.retry_s)
+                await self._ledger.call(timeout_s=left)
                 self._ledger.check(report)
         finally:
             member.held -= 1
@@ -63,10 +69,10 @@ class Rollout:
 
     def _order(self, member: Membership) -> Order | None:
         asking = self._asking
-        if asking is not None and member.name in self._asked:
-            voted = member.prepared is not None and member.prepared.version == asking.version
-            if not voted:
-                return Order("prepare", asking.version, asking, self.timing.hold_s)
+        asked = asking is not None and member.name in self._asked
+        if asking is not None and asked and not _voted(member, asking.version):
+            missing = self._contents.of(member, asking)
+            return Order("prepare", asking.version, missing, self.timing.hold_s)
         target = self.target(member.name)
         if member.running == target.version:
             return None
@@ -75,7 +81,9 @@ class Rollout:
             if waited_s < self.timing.retry_s:
                 return None
         member.ordered = target.version
-        return Order("apply", target.version, target, self.timing.hold_s)
+        ready = _voted(member, target.version) and _agrees(member)
+        content = None if ready else self._contents.of(member, target)
+        return Order("apply", target.version, content, self.timing.hold_s)
 
     def target(self, name: str) -> Snapshot:
         """What this member is to run."""
@@ -87,20 +95,19 @@ class Rollout:
         return self._ledger.live(stale_after_s=self.timing.stale_after_s)
 
     async def ask(self, snapshot: Snapshot) -> list[str]:
-        """The refusals. A member that falls silent is not waited for; it asks when it is back."""
+        """The refusals of those who may have something against it. A member that falls silent
+        is not waited for; it asks when it is back."""
         self._asking = snapshot
-        self._asked = frozenset(member.name for member in self.live())
+        asked = [member for member in self.live() if self._may_refuse(member, snapshot)]
+        self._asked = frozenset(member.name for member in asked)
         self._ledger.wake()
 
-        def pending() -> list[Membership]:
-            return [
-                member
-                for member in self.live()
-                if member.name in self._asked and not _voted(member, snapshot.version)
-            ]
+        def silent(member: Membership) -> bool:
+            return self._lives(member) and not _voted(member, snapshot.version)
 
-        await self._ledger.until(lambda: not pending(), timeout_s=self._patience_s())
-        refusals = [f"{member.name} does not answer" for member in pending()]
+        due = _Due(asked, silent)
+        await self._ledger.until(due.nobody, timeout_s=self._patience_s())
+        refusals = [f"{name} does not answer" for name in due.names()]
         refusals += [
             f"{member.name} refused: {member.prepared.refusal}"
             for member in self._ledger
@@ -109,9 +116,18 @@ class Rollout:
         self._asking = None
         return sorted(refusals)
 
+    def _may_refuse(self, member: Membership, snapshot: Snapshot) -> bool:
+        """Of the same release, the settings are as valid there as here; what is left are the
+        checks of its own subscribers."""
+        changes = self._contents.changes(member, snapshot)
+        return changes is None or any(
+            keys.within(key, prefix) for prefix in member.checks for key in changes.names()
+        )
+
     async def try_on(self, snapshot: Snapshot, names: frozenset[str], canary: Canary) -> str | None:
         """Why the change must not go on, or None. The canaries keep running it."""
         self._trial = snapshot
+        self._contents.know(snapshot)
         self._canaries = names
         self._ledger.wake()
 
@@ -143,29 +159,50 @@ class Rollout:
     async def commit(self, snapshot: Snapshot) -> list[str]:
         """All members are to run it from now on. The refusals, at the first one at once."""
         self._running = snapshot
+        self._contents.know(snapshot)
         self._trial = None
         self._canaries = frozenset()
         self._ledger.wake()
         version = snapshot.version
 
         def refusals() -> list[str]:
-            return sorted(
-                f"{member.name} refused: {member.failed.refusal}"
-                for member in self.live()
-                if member.failed is not None and member.failed.version == version
-            )
+            return self._ledger.failures(version, stale_after_s=self.timing.stale_after_s)
 
-        def behind() -> list[Membership]:
-            return [member for member in self.live() if member.running != version]
+        def behind(member: Membership) -> bool:
+            return self._lives(member) and member.running != version
 
+        due = _Due(self.live(), behind)
         await self._ledger.until(
-            lambda: bool(refusals()) or not behind(), timeout_s=self._patience_s()
+            lambda: bool(refusals()) or due.nobody(), timeout_s=self._patience_s()
         )
-        return refusals() or [f"{member.name} does not take it" for member in behind()]
+        return refusals() or [f"{name} does not take it" for name in due.names()]
+
+    def _lives(self, member: Membership) -> bool:
+        return self._ledger.lives(member, stale_after_s=self.timing.stale_after_s)
 
     def _patience_s(self) -> float:
         return _PATIENCE * self.timing.stale_after_s
 
 
+class _Due:
+    """Members that have something to do. Asked at each report, so it looks at one of them."""
+
+    def __init__(self, members: Iterable[Membership], still: Callable[[Membership], bool]) -> None:
+        self._left = list(members)
+        self._still = still
+
+    def nobody(self) -> bool:
+        while self._left and not self._still(self._left[-1]):
+            self._left.pop()
+        return not self._left
+
+    def names(self) -> list[str]:
+        return [member.name for member in self._left if self._still(member)]
+
+
 def _voted(member: Membership, version: int) -> bool:
     return member.prepared is not None and member.prepared.version == version
+
+
+def _agrees(member: Membership) -> bool:
+    return member.prepared is not None and member.prepared.refusal is None

@@ -58,7 +58,8 @@ class Rounds:
         }
         await self._journal.write("proposed", version, proposal, body)
         started = time.perf_counter()
-        refusals = await self.rollout.ask(_snapshot(found))
+        snapshot = _snapshot(found)
+        refusals = await self.rollout.ask(snapshot)
         if refusals:
             why = "; ".join(refusals)
             await self._journal.write("refused", version, proposal, {"why": why})
@@ -67,7 +68,7 @@ class Rounds:
         if proposal.canary is not None:
             body = {"members": sorted(canaries)}
             await self._journal.write("canary", version, proposal, body)
-            failure = await self.rollout.try_on(_snapshot(found), canaries, proposal.canary)
+            failure = await self.rollout.try_on(snapshot, canaries, proposal.canary)
             if failure is not None:
                 await self.undo(before, version, failure)
                 raise Conflict(f"undone after the canary: {failure}", version=version)

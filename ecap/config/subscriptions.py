@@ -8,7 +8,8 @@ change: the subscriber must then still be on `old`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from inspect import isawaitable
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -29,9 +30,9 @@ class Subscription(Generic[T]):
     def __init__(
         self,
         prefix: str,
-        on_change: Callable[[T, T], Awaitable[None]],
+        on_change: Callable[[T, T], Awaitable[None] | None],
         *,
-        check: Callable[[T], Awaitable[None]] | None,
+        check: Callable[[T], object] | None,
         timeout_s: float | None,
     ) -> None:
         self.prefix = prefix
@@ -43,21 +44,29 @@ class Subscription(Generic[T]):
     def differs(self, old: Settings, new: Settings) -> bool:
         return bool(at(old, self.prefix) != at(new, self.prefix))
 
+    @property
+    def checks(self) -> bool:
+        return self._check is not None
+
     async def check(self, new: Settings, *, timeout_s: float) -> None:
         """Raises what the check raises, DeadlineExceeded when it hangs."""
-        if self._check is not None:
-            await self._bounded(self._check(at(new, self.prefix)), timeout_s)
+        check = self._check
+        if check is not None:
+            await self._bounded(lambda: check(at(new, self.prefix)), timeout_s)
 
     async def change(self, old: Settings, new: Settings, *, timeout_s: float) -> None:
-        await self._bounded(self._on_change(at(old, self.prefix), at(new, self.prefix)), timeout_s)
+        values = at(old, self.prefix), at(new, self.prefix)
+        await self._bounded(lambda: self._on_change(*values), timeout_s)
 
-    async def _bounded(self, call: Awaitable[None], timeout_s: float) -> None:
-        timeout_s = self._timeout_s or timeout_s
+    async def _bounded(self, call: Callable[[], object], timeout_s: float) -> None:
         if self._stuck is not None and not self._stuck.done():
             # Never two at once: the one that would not end blocks the next.
-            asyncio.ensure_future(call).cancel()
             raise DeadlineExceeded("the subscriber is still busy with an earlier change")
-        task = asyncio.ensure_future(call)
+        begun = call()
+        if not isawaitable(begun):
+            return  # a plain function has ended, and needs no task to be waited for
+        timeout_s = self._timeout_s or timeout_s
+        task = asyncio.ensure_future(begun)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
@@ -73,6 +82,19 @@ class Subscription(Generic[T]):
                 task.exception()  # seen; the deadline is what is reported
             raise DeadlineExceeded(f"the subscriber took longer than {timeout_s:g} s")
         task.result()
+
+
+async def outcomes(calls: Iterable[Awaitable[None]]) -> list[BaseException | None]:
+    """Of all of them at once; None where nothing was raised."""
+    started = list(calls)
+    if len(started) == 1:
+        # By far the most changes concern one subscriber of a process.
+        try:
+            await started[0]
+        except Exception as exc:  # noqa: BLE001  it is the outcome
+            return [exc]
+        return [None]
+    return await asyncio.gather(*started, return_exceptions=True)
 
 
 def _forget(task: asyncio.Task[None]) -> None:

@@ -179,6 +179,10 @@ class Cluster:
         for member in self.members.values():
             await member.joined(timeout_s=60)
 
+    async def heard(self) -> None:
+        """Until the hub knows who can refuse what: a member's next report says it."""
+        await asyncio.sleep(Settings().hub.hold_s + 1)
+
     async def agree(self, *, timeout_s: float = 600.0) -> int:
         """Until every member runs the hub's version; which one."""
         deadline = clock() + timeout_s

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import pickle
 import traceback
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -105,7 +104,7 @@ def all_keys() -> list[str]:
 
 def report_of(member: Any) -> Any:
     """Of one that has just started: it is sent everything."""
-    return replace(member.report(), member="fresh", running=0, prepared=None)
+    return msgspec.structs.replace(member.report(), member="fresh", running=0, prepared=None)
 
 
 def secrets_of(settings: Settings) -> set[str]:

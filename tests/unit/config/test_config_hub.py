@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from cluster import Cluster, layer
 from virtual_time import clock, run
@@ -16,7 +17,7 @@ from ecap.config.canary import Canary
 from ecap.config.history import verify
 from ecap.config.infrastructure import Log
 from ecap.config.overrides import Edit
-from ecap.config.protocol import Health
+from ecap.config.protocol import Changes, Health, Order, Report, Snapshot
 from ecap.config.services import Fraud
 from ecap.config.settings import Settings
 from ecap.config.traffic import Limits
@@ -254,11 +255,133 @@ async def test_a_check_that_refuses_stops_the_change_before_anybody_runs_it(
 
     cluster.members["a"].subscribe("fraud.deny_score", int, on_change)
     cluster.members["b"].subscribe("fraud.deny_score", int, on_change, check=at_most_85)
+    await cluster.heard()
     with pytest.raises(Conflict, match=r"b refused: fraud.deny_score: .*too strict for my model"):
         await set_(cluster, fraud__deny_score=90)
     assert changed == []
     await set_(cluster, fraud__deny_score=85)
     assert changed == [85, 85]
+
+
+@on_cluster
+async def test_only_who_can_refuse_is_asked(cluster: Cluster) -> None:
+    asked: list[str] = []
+
+    async def check(new: Fraud) -> None:
+        asked.append("b")
+        await asyncio.sleep(3600)
+
+    cluster.members["b"].subscribe("fraud", Fraud, _nothing, check=check, timeout_s=8.0)
+    await cluster.heard()
+    started = clock()
+    await set_(cluster, log__level="DEBUG", limits__enabled=True)
+    assert clock() == started
+    with pytest.raises(Conflict, match=r"b refused: fraud: .* longer than 8 s"):
+        await set_(cluster, fraud__deny_score=90)
+    assert asked == ["b"]
+
+
+@on_cluster
+async def test_a_check_that_the_hub_has_not_heard_of_refuses_all_the_same(
+    cluster: Cluster,
+) -> None:
+    changed: list[tuple[int, int]] = []
+
+    async def on_change(old: int, new: int) -> None:
+        changed.append((old, new))
+
+    def refuse(new: int) -> None:
+        if new == 90:
+            raise ValueError("not for me")
+
+    cluster.members["b"].subscribe("fraud.deny_score", int, on_change, check=refuse)
+    with pytest.raises(Conflict, match=r"undone: b refused: fraud.deny_score: .*not for me"):
+        await set_(cluster, fraud__deny_score=90)
+    assert await cluster.agree() == 3
+    assert changed == []
+
+
+@on_cluster
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_member_of_another_release_is_asked_and_gets_everything(
+    cluster: Cluster, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[Order] = []
+    exchange = cluster.exchange
+
+    async def another(report: Report) -> Order:
+        if report.member != "d":
+            return await exchange(report)
+        order = await exchange(msgspec.structs.replace(report, release="another"))
+        orders.append(order)
+        return order
+
+    monkeypatch.setattr(cluster, "exchange", another)
+    if late:
+        await set_(cluster, log__level="ERROR")
+    await cluster.add("d").joined(timeout_s=5)
+    orders.clear()
+    await set_(cluster, log__level="DEBUG")
+    await cluster.agree()
+    told = [(order.kind, type(order.content)) for order in orders if order.kind != "nothing"]
+    assert told == [("prepare", Snapshot), ("apply", type(None))]
+
+
+@on_cluster
+async def test_an_order_carries_what_the_member_lacks(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, list[Any]] = {}
+    exchange = cluster.exchange
+
+    async def listening(report: Report) -> Order:
+        order = await exchange(report)
+        if order.kind != "nothing":
+            told.setdefault(report.member, []).append((order.kind, order.content))
+        return order
+
+    monkeypatch.setattr(cluster, "exchange", listening)
+    cluster.members["b"].subscribe("fraud.deny_score", int, _nothing, check=lambda new: None)
+    await cluster.heard()
+    await set_(cluster, fraud__deny_score=90)
+    changes = Changes(1, 2, {"fraud.deny_score": 90})
+    assert told == {
+        "a": [("apply", changes)],
+        "b": [("prepare", changes), ("apply", None)],
+        "c": [("apply", changes)],
+    }
+    # Far behind, it gets everything.
+    cluster.cut.add("c")
+    await asyncio.sleep(12)
+    for score in range(81, 87):
+        await set_(cluster, fraud__deny_score=score)
+    told.clear()
+    cluster.cut.clear()
+    await cluster.agree()
+    assert [type(content) for _, content in told["c"]] == [Snapshot]
+
+
+@on_cluster
+async def test_a_member_that_lost_what_it_prepared_is_sent_it_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = cluster.members["b"]
+    b.subscribe("fraud.deny_score", int, _nothing, check=lambda new: None)
+    exchange = cluster.exchange
+    lost: list[Order] = []
+
+    async def losing(report: Report) -> Order:
+        order = await exchange(report)
+        if order.kind == "apply" and order.content is None and not lost:
+            lost.append(order)
+            b._staged = None
+        return order
+
+    monkeypatch.setattr(cluster, "exchange", losing)
+    await cluster.heard()
+    await set_(cluster, fraud__deny_score=90)
+    assert len(lost) == 1
+    assert await cluster.agree() == 2
 
 
 @on_cluster
@@ -339,6 +462,7 @@ async def test_a_member_that_dies_after_it_was_asked(cluster: Cluster) -> None:
         cluster.cut.add("c")
 
     cluster.members["c"].subscribe("fraud.deny_score", int, _nothing, check=dies)
+    await cluster.heard()
     await set_(cluster, fraud__deny_score=90)
     assert cluster.members["a"].settings.fraud.deny_score == 90
     assert cluster.members["c"].settings.fraud.deny_score == 80

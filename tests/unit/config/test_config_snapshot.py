@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ecap.config.keys import unflatten
-from ecap.config.protocol import Snapshot, leaves_of
+from ecap.config.protocol import Changes, Snapshot, leaves_of, settings_of
 from ecap.config.settings import Settings
 
 _VALUES: dict[str, list[Any]] = {
@@ -40,15 +40,15 @@ def test_what_is_made_beside_the_present_equals_what_is_made_anew(
     one: dict[str, Any], two: dict[str, Any]
 ) -> None:
     before, after = snapshot(1, one), snapshot(2, two)
-    found = after.settings_after(before, before.settings())
-    assert found == after.settings()
+    found = Changes.between(before, after).settings(settings_of(before.leaves))
+    assert found == settings_of(after.leaves)
     assert leaves_of(found) == after.leaves
 
 
 def test_what_does_not_differ_is_not_made_again() -> None:
     before, after = snapshot(1, {}), snapshot(2, {"log.level": "ERROR"})
-    present = before.settings()
-    found = after.settings_after(before, present)
+    present = settings_of(before.leaves)
+    found = Changes.between(before, after).settings(present)
     assert found.log.level == "ERROR"
     assert found.http is present.http
 
@@ -57,16 +57,16 @@ def test_types_that_are_equal_are_told_apart() -> None:
     """`flags.x: 1` is no flag, though 1 equals true."""
     before = snapshot(1, {"flags.x": True})
     after = Snapshot.of(2, {**before.leaves, "flags.x": 1})
-    for read in (after.settings, lambda: after.settings_after(before, before.settings())):
+    for content in (after, Changes.between(before, after)):
         with pytest.raises(ValidationError, match=r"flags\.x"):
-            read()
+            content.settings(settings_of(before.leaves))
 
 
 def test_what_is_not_valid_is_refused_also_where_the_rest_is_kept() -> None:
     before = snapshot(1, {})
     after = Snapshot.of(2, {**before.leaves, "log.level": "LOUD"})
     with pytest.raises(ValidationError, match=r"log\.level"):
-        after.settings_after(before, before.settings())
+        Changes.between(before, after).settings(settings_of(before.leaves))
 
 
 def test_it_travels_packed_and_shows_no_secret() -> None:
