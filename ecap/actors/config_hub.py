@@ -45,6 +45,7 @@ class _Opened:
     settings: Settings
     pool: Pool
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
+    closed: bool = False
 
 
 class ConfigHub:
@@ -88,16 +89,19 @@ class ConfigHub:
         if answer is None:
             raise NotFound(f"the configuration hub has no {method}")
         opened = self._open()
-        # Whoever waits must not wait for a hub that is gone.
-        task = asyncio.ensure_future(answer(opened, payload))
+        task = asyncio.current_task()
+        assert task is not None
         opened.calls.add(task)
-        task.add_done_callback(opened.calls.discard)
         try:
-            return await task
+            return await answer(opened, payload)
         except asyncio.CancelledError:
-            if self._opened is opened:
+            if not opened.closed:
                 raise
+            # Whoever waits must not wait for a hub that is gone; the call itself goes on.
+            task.uncancel()
             raise Unavailable("the configuration hub was lost") from None
+        finally:
+            opened.calls.discard(task)
 
     def _open(self) -> _Opened:
         if self._opened is None:
@@ -160,6 +164,7 @@ class ConfigHub:
                 yield opened
             finally:
                 self._opened = None
+                opened.closed = True
                 for call in opened.calls:
                     call.cancel()
 

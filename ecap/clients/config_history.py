@@ -23,21 +23,19 @@ class PostgresHistory:
         entry = chained(event, after)
         body = msgspec.json.encode(entry.body).decode()
         try:
-            async with self._pool.transaction() as conn:
-                await conn.execute(
-                    _SQL["append"],
-                    entry.seq,
-                    entry.version,
-                    entry.kind,
-                    entry.at,
-                    entry.author,
-                    entry.reason,
-                    body,
-                    entry.previous,
-                    entry.hash,
-                )
-                if state is not None:
-                    await conn.execute(_SQL["keep_state"], entry.version, state)
+            await self._pool.execute(
+                _SQL["append"],
+                entry.seq,
+                entry.version,
+                entry.kind,
+                entry.at,
+                entry.author,
+                entry.reason,
+                body,
+                entry.previous,
+                entry.hash,
+                state,
+            )
         except UniqueViolation as exc:
             if await self.last() == entry:
                 return entry  # an earlier attempt whose answer was lost

@@ -1,9 +1,11 @@
 -- name: append
+-- One statement, so one round trip and one transaction, with a state or without.
+WITH kept AS (
+    INSERT INTO config.states (version, sealed)
+    SELECT $2::bigint, $10::bytea WHERE $10::bytea IS NOT NULL
+)
 INSERT INTO config.history (seq, version, kind, at, author, reason, body, previous, hash)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-
--- name: keep_state
-INSERT INTO config.states (version, sealed) VALUES ($1, $2)
 
 -- name: entries
 SELECT seq, version, kind, at, author, reason, body, previous, hash

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ecap.config import keys, overrides, redaction, schema
+from ecap.config import layers as layering
 from ecap.config.keyring import Keyring
 from ecap.config.layers import Found, Given, Layer, Source
 from ecap.config.overrides import Override, Overrides
@@ -37,8 +38,18 @@ class Accepted:
     """What the references in it stand for."""
 
 
-def layers(given: Mapping[Source, Layer], present: Overrides) -> dict[Source, Layer]:
-    return {"defaults": schema.defaults(), **given, "override": overrides.layer(present)}
+class Lower:
+    """What is found without overrides, kept: nearly every change is of an override alone."""
+
+    def __init__(self) -> None:
+        self._layers: Mapping[Source, Layer] = {}
+        self._found: Mapping[str, Found] = {}
+
+    def with_overrides(self, given: Mapping[Source, Layer], present: Overrides) -> dict[str, Found]:
+        lower = {"defaults": schema.defaults(), **given}
+        if lower != self._layers:
+            self._layers, self._found = lower, layering.resolve(lower)
+        return layering.laid_over(self._found, overrides.layer(present))
 
 
 def since(
@@ -60,9 +71,7 @@ def since(
 def refuse_fixed(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Raises Conflict naming every changed key that only a restart can change."""
     reasons = []
-    for key in sorted(before.keys() | after.keys()):
-        if before.get(key) == after.get(key):
-            continue
+    for key in keys.differing(before, after):
         setting = schema.known(key)
         if setting is not None and setting.fixed is not None:
             reasons.append(f"{key}: {setting.fixed}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ecap.config import layers as layering
@@ -20,22 +21,28 @@ class Draft:
     found: Mapping[str, Found]
     values: Mapping[str, Any] = field(repr=False)
 
+    @cached_property
+    def _referring(self) -> Mapping[str, Any]:
+        return {
+            key: value
+            for key, value in self.values.items()
+            if references.refers(value) and not self.found[key].given.final
+        }
+
     def references(self) -> dict[Reference, str]:
         """Each with one place it stands at, for messages."""
         return {
             reference: _where(key, self.found[key])
-            for key, value in self.values.items()
-            if not self.found[key].given.final
+            for key, value in self._referring.items()
             for reference in references.collect(value, where=_where(key, self.found[key]))
         }
 
     def leaves(self, read: Mapping[Reference, str] | Read) -> dict[str, Any]:
-        return {
-            key: value
-            if self.found[key].given.final
-            else references.substitute(value, read, where=_where(key, self.found[key]))
-            for key, value in self.values.items()
+        resolved = {
+            key: references.substitute(value, read, where=_where(key, self.found[key]))
+            for key, value in self._referring.items()
         }
+        return {**self.values, **resolved}
 
     def settings(self, read: Mapping[Reference, str] | Read) -> Settings:
         return validation.validate(self.leaves(read), self.found)
@@ -47,7 +54,11 @@ class Draft:
 
 def draft(layers: Mapping[Source, Layer], environ: Mapping[str, str]) -> Draft:
     """Raises Misconfigured with the place of what is wrong."""
-    found = layering.resolve(layers)
+    return drafted(layering.resolve(layers), environ)
+
+
+def drafted(found: Mapping[str, Found], environ: Mapping[str, str]) -> Draft:
+    """Raises as `draft`."""
     validation.refuse_plain_secrets(found)
     values = {
         key: placeholders.expand(entry.given.value, environ, where=_where(key, entry))

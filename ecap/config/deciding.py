@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ecap.config import accepted, assembly, overrides, protocol, references, schema
-from ecap.config.accepted import Accepted, Packed
+from ecap.config import accepted, assembly, keys, overrides, protocol, references, schema
+from ecap.config.accepted import Accepted, Lower, Packed
 from ecap.config.layers import Layer, Source
 from ecap.config.overrides import Edit, Overrides
 from ecap.config.references import Reference
@@ -27,6 +27,7 @@ async def candidate(
     version: int,
     given: Mapping[Source, Layer],
     present: Overrides,
+    lower: Lower,
     secrets: Secrets,
     environ: Mapping[str, str],
     known: Mapping[Reference, str],
@@ -36,7 +37,7 @@ async def candidate(
 
     Raises Misconfigured with the place, Conflict for what only a restart can change.
     """
-    draft = assembly.draft(accepted.layers(given, present), environ)
+    draft = assembly.drafted(lower.with_overrides(given, present), environ)
     wanted = draft.references()
     unknown = {ref: where for ref, where in wanted.items() if ref not in known}
     fetched = await secrets.fetch(unknown) if unknown else {}
@@ -57,12 +58,13 @@ async def candidate(
     )
 
 
-def restored(packed: Packed, environ: Mapping[str, str]) -> Accepted:
+def restored(packed: Packed, lower: Lower, environ: Mapping[str, str]) -> Accepted:
     """A state of the history, as it was: nothing is read again.
 
     Raises ValidationError when this release no longer knows its settings.
     """
-    draft = assembly.draft(accepted.layers(packed.given, packed.overrides), environ)
+    found = lower.with_overrides(packed.given, packed.overrides)
+    draft = assembly.drafted(found, environ)
     return Accepted(
         version=packed.version,
         given=packed.given,
@@ -107,9 +109,7 @@ def way_back(
     }
     unsets = tuple(sorted(now.overrides.keys() - target.keys()))
     skipped = []
-    for key in sorted(without.keys() | then.leaves.keys()):
-        if without.get(key) == then.leaves.get(key):
-            continue
+    for key in keys.differing(without, then.leaves):
         setting = schema.known(key)
         if setting is None or setting.secret or setting.fixed or key not in then.leaves:
             skipped.append(key)

@@ -48,27 +48,33 @@ class Found:
 
 
 def resolve(layers: Mapping[Source, Layer]) -> dict[str, Found]:
-    """Per key the highest layer that gives it.
+    """Per key the highest layer that gives it."""
+    found: dict[str, Found] = {}
+    for source in SOURCES:
+        if source in layers:
+            found = laid_over(found, layers[source])
+    return found
+
+
+def laid_over(lower: Mapping[str, Found], layer: Layer) -> dict[str, Found]:
+    """With `layer` above what was found in lower ones.
 
     A value hides all that lower layers say about the branch of the same name, and a
     branch hides a lower value: `a: 1` over `a: {b: 2}` leaves `a: 1`.
     """
-    stacks: dict[str, list[tuple[Source, Given]]] = {}
-    values: set[str] = set()
-    branches: set[str] = set()
-    for source in reversed(SOURCES):
-        layer = layers.get(source)
-        if layer is None:
-            continue
-        fresh_values: set[str] = set()
-        for key, given in layer.values.items():
-            fresh_values.add(key)
-            if key not in branches and values.isdisjoint(keys.ancestors(key)):
-                stacks.setdefault(key, []).append((source, given))
-        values |= fresh_values
-        for key in fresh_values:
-            branches.update(keys.ancestors(key))
-    return {key: Found(stack[0][0], stack[0][1], tuple(stack[1:])) for key, stack in stacks.items()}
+    found = dict(lower)
+    # A key that was there has nothing above or below it.
+    fresh = layer.values.keys() - lower.keys()
+    if fresh:
+        branches = {branch for key in fresh for branch in keys.ancestors(key)}
+        for key in lower:
+            if key in branches or not fresh.isdisjoint(keys.ancestors(key)):
+                del found[key]
+    for key, given in layer.values.items():
+        below = found.get(key)
+        hides = () if below is None else ((below.source, below.given), *below.hides)
+        found[key] = Found(layer.source, given, hides)
+    return found
 
 
 def combined(*layers: Layer) -> Layer:

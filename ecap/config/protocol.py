@@ -70,12 +70,12 @@ class Changes:
 
     @classmethod
     def between(cls, old: Snapshot, new: Snapshot) -> Changes:
-        differ = set(_differences(old.leaves, new.leaves))
+        differ = keys.differing(old.leaves, new.leaves)
         return cls(
             old.version,
             new.version,
-            {key: value for key, value in new.leaves.items() if key in differ},
-            tuple(sorted(differ - new.leaves.keys())),
+            {key: new.leaves[key] for key in differ if key in new.leaves},
+            tuple(key for key in differ if key not in new.leaves),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -101,14 +101,6 @@ class Changes:
         tree = keys.unflatten(made | dict(self.leaves))
         kept = {name: getattr(present, name) for name in Settings.model_fields.keys() - differ}
         return Settings.model_validate(kept | tree)
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    yield from old.keys() ^ new.keys()
-    for key in old.keys() & new.keys():
-        # 1, 1.0 and True are equal, and may be told apart by a setting.
-        if old[key] != new[key] or type(old[key]) is not type(new[key]):
-            yield key
 
 
 class Health(msgspec.Struct, frozen=True):

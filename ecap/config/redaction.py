@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ecap.config import references, schema
+from ecap.config import keys, references, schema
 
 HIDDEN = "(secret)"
+_JSON = (str, bool, int, float, type(None))
 _SHORTEST = 4  # replacing shorter pieces would garble text without hiding anything
 
 
@@ -26,12 +27,12 @@ def shown(key: str, value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """JSON's types; secrets as they are, so never for output without `shown`."""
+    if isinstance(value, _JSON):
+        return value
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
     return str(value)
 
 
@@ -55,9 +56,7 @@ def scrub(text: str, hidden: Iterable[str]) -> str:
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Per key that differs `{"from", "to"}`; a key that is away has no such entry."""
     found: dict[str, dict[str, Any]] = {}
-    for key in sorted(before.keys() | after.keys()):
-        if key in before and key in after and before[key] == after[key]:
-            continue
+    for key in keys.differing(before, after):
         item: dict[str, Any] = {}
         if key in before:
             item["from"] = shown(key, before[key])

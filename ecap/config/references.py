@@ -6,7 +6,6 @@ whoever may write a secret cannot make it point elsewhere.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from ecap.errors import Misconfigured
 
-_SCHEME = re.compile(r"(vault|k8s|enc|file):")
+_SCHEMES = ("vault:", "k8s:", "enc:", "file:")
 _REMEDY = {
     "vault": "write it as vault:path#key",
     "k8s": "write it as k8s:name/key",
@@ -45,7 +44,14 @@ Read = Callable[[Reference], str]
 
 
 def is_reference(value: Any) -> bool:
-    return isinstance(value, str) and _SCHEME.match(value) is not None
+    return isinstance(value, str) and value.startswith(_SCHEMES)
+
+
+def refers(value: Any) -> bool:
+    """Whether it is a reference, or a list with one in it."""
+    if isinstance(value, list | tuple):
+        return any(map(refers, value))
+    return is_reference(value)
 
 
 def parse(text: str, *, where: str) -> Reference:
