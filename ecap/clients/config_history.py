@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -18,29 +19,21 @@ class PostgresHistory:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def append(self, event: Event, *, after: Entry | None, state: bytes | None) -> Entry:
+    async def append(
+        self, events: Sequence[Event], *, after: Entry | None, state: bytes | None
+    ) -> Entry:
         """Raises Fenced when another hub was there first, Unavailable."""
-        entry = chained(event, after)
-        body = msgspec.json.encode(entry.body).decode()
+        entries = chained(events, after)
+        last = entries[-1]
+        rows = [_row(entry, state if entry is last else None) for entry in entries]
         try:
-            await self._pool.execute(
-                _SQL["append"],
-                entry.seq,
-                entry.version,
-                entry.kind,
-                entry.at,
-                entry.author,
-                entry.reason,
-                body,
-                entry.previous,
-                entry.hash,
-                state,
-            )
+            async with self._pool.connection() as conn:
+                await conn.executemany(_SQL["append"], rows)  # all or none, in one round trip
         except UniqueViolation as exc:
-            if await self.last() == entry:
-                return entry  # an earlier attempt whose answer was lost
+            if await self.last() == last:
+                return last  # an earlier attempt whose answer was lost
             raise Fenced("another hub has written to the configuration history") from exc
-        return entry
+        return last
 
     async def entries(self, *, after_seq: int = 0, limit: int | None = None) -> Sequence[Entry]:
         return [_entry(row) for row in await self._pool.fetch(_SQL["entries"], after_seq, limit)]
@@ -52,6 +45,11 @@ class PostgresHistory:
     async def state(self, version: int) -> bytes | None:
         sealed: bytes | None = await self._pool.fetchval(_SQL["state"], version)
         return sealed
+
+
+def _row(entry: Entry, state: bytes | None) -> tuple[Any, ...]:
+    body = msgspec.json.encode(entry.body).decode()
+    return (*msgspec.structs.astuple(msgspec.structs.replace(entry, body=body)), state)
 
 
 def _entry(row: Record) -> Entry:

@@ -1,5 +1,5 @@
 -- name: append
--- One statement, so one round trip and one transaction, with a state or without.
+-- With a state or without, one statement: several of them go in one round trip.
 WITH kept AS (
     INSERT INTO config.states (version, sealed)
     SELECT $2::bigint, $10::bytea WHERE $10::bytea IS NOT NULL

@@ -53,8 +53,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class History(Protocol):
-    async def append(self, event: Event, *, after: Entry | None, state: bytes | None) -> Entry:
-        """Raises Fenced when `after` is not the last entry: another hub is at work."""
+    async def append(
+        self, events: Sequence[Event], *, after: Entry | None, state: bytes | None
+    ) -> Entry:
+        """All of them or none; answers the last, to which `state` belongs.
+
+        Raises Fenced when `after` is not the last entry: another hub is at work.
+        """
         ...
 
     async def entries(self, *, after_seq: int = 0, limit: int | None = None) -> Sequence[Entry]: ...
@@ -66,7 +71,16 @@ class History(Protocol):
         ...
 
 
-def chained(event: Event, after: Entry | None) -> Entry:
+def chained(events: Iterable[Event], after: Entry | None) -> list[Entry]:
+    """Each behind the one before."""
+    entries: list[Entry] = []
+    for event in events:
+        after = _chained(event, after)
+        entries.append(after)
+    return entries
+
+
+def _chained(event: Event, after: Entry | None) -> Entry:
     seq = 1 if after is None else after.seq + 1
     previous = GENESIS if after is None else after.hash
     # Through JSON once, so that what is hashed is what a store gives back.
@@ -114,15 +128,17 @@ class MemoryHistory:
         self._entries: list[Entry] = []
         self._states: dict[int, bytes] = {}
 
-    async def append(self, event: Event, *, after: Entry | None, state: bytes | None) -> Entry:
+    async def append(
+        self, events: Sequence[Event], *, after: Entry | None, state: bytes | None
+    ) -> Entry:
         last = self._entries[-1] if self._entries else None
         if last != after:
             raise Fenced("another hub has written to the configuration history")
-        entry = chained(event, after)
-        self._entries.append(entry)
+        entries = chained(events, after)
+        self._entries += entries
         if state is not None:
-            self._states[event.version] = state
-        return entry
+            self._states[entries[-1].version] = state
+        return entries[-1]
 
     async def entries(self, *, after_seq: int = 0, limit: int | None = None) -> Sequence[Entry]:
         found = [entry for entry in self._entries if entry.seq > after_seq]

@@ -236,7 +236,7 @@ class Hub:
             raise
         except EcapError as exc:
             body = {"edit": proposal.safe_edit(), "why": exc.detail}
-            await self._journal.write("refused", version, proposal, body)
+            await self._journal.write(self._journal.event("refused", version, proposal, body))
             raise
         if proposal.edit is None and found.leaves == before.leaves:
             # Another source says the same, or what changed is hidden: nothing to bring anywhere.

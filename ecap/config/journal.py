@@ -31,20 +31,17 @@ class Journal:
         self.version = max((entry.version for entry in entries), default=0)
         return entries
 
-    async def write(
-        self,
-        kind: Kind,
-        version: int,
-        proposal: Proposal,
-        body: dict[str, Any],
-        *,
-        accepted: Accepted | None = None,
-    ) -> None:
-        """Raises Fenced when another hub is at work, Unavailable."""
+    def event(self, kind: Kind, version: int, proposal: Proposal, body: dict[str, Any]) -> Event:
+        return Event(version, kind, self._wall(), proposal.author, proposal.reason, body)
+
+    async def write(self, *events: Event, accepted: Accepted | None = None) -> None:
+        """All or none; `accepted` belongs to the last.
+
+        Raises Fenced when another hub is at work, Unavailable.
+        """
         state = None if accepted is None else accepting.pack(accepted, self.keys)
-        event = Event(version, kind, self._wall(), proposal.author, proposal.reason, body)
-        self._last = await self._history.append(event, after=self._last, state=state)
-        self.version = max(self.version, version)
+        self._last = await self._history.append(events, after=self._last, state=state)
+        self.version = max(self.version, self._last.version)
 
     async def state(self, version: int) -> Packed | None:
         """Raises Misconfigured when it cannot be opened."""

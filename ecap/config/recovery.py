@@ -90,7 +90,8 @@ class Recovery:
             _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
         body = {"boot_id": self._boot_id, "dropped": list(dropped)}
         proposal = Proposal(HUB, "the cluster started")
-        await self._journal.write("booted", version, proposal, body, accepted=found)
+        booted = self._journal.event("booted", version, proposal, body)
+        await self._journal.write(booted, accepted=found)
         return found
 
     async def _restored(self, version: int) -> Accepted:

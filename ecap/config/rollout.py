@@ -94,11 +94,13 @@ class Rollout:
     def live(self) -> list[Membership]:
         return self._ledger.live(stale_after_s=self.timing.stale_after_s)
 
-    async def ask(self, snapshot: Snapshot) -> list[str]:
-        """The refusals of those who may have something against it. A member that falls silent
-        is not waited for; it asks when it is back."""
+    def concerned(self, snapshot: Snapshot) -> list[Membership]:
+        """Those who may have something against it."""
+        return [member for member in self.live() if self._may_refuse(member, snapshot)]
+
+    async def ask(self, snapshot: Snapshot, asked: list[Membership]) -> list[str]:
+        """The refusals. A member that falls silent is not waited for; it asks when it is back."""
         self._asking = snapshot
-        asked = [member for member in self.live() if self._may_refuse(member, snapshot)]
         self._asked = frozenset(member.name for member in asked)
         self._ledger.wake()
 

@@ -10,7 +10,7 @@ from typing import Any
 from ecap import logs, metrics
 from ecap.config import redaction, resealing
 from ecap.config.accepted import Accepted
-from ecap.config.history import Kind
+from ecap.config.history import Event, Kind
 from ecap.config.journal import Journal
 from ecap.config.ledger import Ledger
 from ecap.config.proposals import HUB, Outcome, Proposal
@@ -56,25 +56,32 @@ class Rounds:
             "canary": proposal.safe_canary(),
             "members": sorted(member.name for member in self.rollout.live()),
         }
-        await self._journal.write("proposed", version, proposal, body)
         started = time.perf_counter()
+        proposed = [self._journal.event("proposed", version, proposal, body)]
         snapshot = _snapshot(found)
-        refusals = await self.rollout.ask(snapshot)
-        if refusals:
-            why = "; ".join(refusals)
-            await self._journal.write("refused", version, proposal, {"why": why})
-            metrics.config_rounds.labels("refused").inc()
-            raise Conflict(why, version=version)
+        asked = self.rollout.concerned(snapshot)
+        if asked:
+            await self._journal.write(*proposed)
+            proposed = []
+            refusals = await self.rollout.ask(snapshot, asked)
+            if refusals:
+                why = "; ".join(refusals)
+                await self._write("refused", version, proposal, {"why": why})
+                metrics.config_rounds.labels("refused").inc()
+                raise Conflict(why, version=version)
         if proposal.canary is not None:
-            body = {"members": sorted(canaries)}
-            await self._journal.write("canary", version, proposal, body)
+            tried = self._journal.event("canary", version, proposal, {"members": sorted(canaries)})
+            await self._journal.write(*proposed, tried)
+            proposed = []
             failure = await self.rollout.try_on(snapshot, canaries, proposal.canary)
             if failure is not None:
                 await self.undo(before, version, failure)
                 raise Conflict(f"undone after the canary: {failure}", version=version)
             started = time.perf_counter()
         body = {"changes": changed, "edit": proposal.safe_edit()}
-        await self._accept("applied", found, proposal, body)
+        # What nobody has to be asked about is proposed and decided in one breath.
+        applied = self._journal.event("applied", version, proposal, body)
+        await self._accept(found, *proposed, applied)
         failure = await self.commit(before)
         if failure is not None:
             raise Conflict(f"undone: {failure}", version=version)
@@ -111,17 +118,21 @@ class Rounds:
             "again": again,
             "changes": redaction.changes(current.leaves, before.leaves),
         }
-        await self._accept("rolled-back", restored, Proposal(HUB, why), body)
+        event = self._journal.event("rolled-back", version, Proposal(HUB, why), body)
+        await self._accept(restored, event)
         metrics.config_rounds.labels("undone").inc()
         _log.warning("configuration undone", extra={"version": undone, "why": why})
         await self._settled(await self.rollout.commit(_snapshot(restored)))
 
-    async def _accept(
-        self, kind: Kind, found: Accepted, proposal: Proposal, body: dict[str, Any]
+    async def _write(
+        self, kind: Kind, version: int, proposal: Proposal, body: dict[str, Any]
     ) -> None:
+        await self._journal.write(self._journal.event(kind, version, proposal, body))
+
+    async def _accept(self, found: Accepted, *events: Event) -> None:
         # Sealed in one go: a key may be retired when nobody can write with it any more.
         found = resealing.renewed(found, self._journal.keys.ring)
-        await self._journal.write(kind, found.version, proposal, body, accepted=found)
+        await self._journal.write(*events, accepted=found)
         self.take(found)
         self.rollout.timing = found.settings.hub
 
@@ -130,7 +141,7 @@ class Rounds:
             "members": {member.name: member.running for member in self._ledger},
             "refusals": refusals,
         }
-        await self._journal.write("settled", self.accepted.version, Proposal(HUB, ""), body)
+        await self._write("settled", self.accepted.version, Proposal(HUB, ""), body)
         self._ledger.forget(silent_s=_FORGET_S)
 
     def _behind(self) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ def event(version: int) -> Event:
 
 async def test_entries_come_back_as_they_were_chained(history: History) -> None:
     assert await history.last() is None
-    first = await history.append(event(1), after=None, state=b"one")
-    second = await history.append(event(2), after=first, state=None)
+    first = await history.append([event(1)], after=None, state=b"one")
+    second = await history.append([event(2)], after=first, state=None)
     assert await history.entries() == [first, second]
     assert await history.entries(after_seq=1, limit=5) == [second]
     assert await history.last() == second
@@ -62,17 +62,44 @@ async def test_entries_come_back_as_they_were_chained(history: History) -> None:
     assert await history.state(2) is None
 
 
-async def test_a_second_writer_is_fenced(history: History) -> None:
-    first = await history.append(event(1), after=None, state=None)
-    await history.append(event(2), after=first, state=None)
+async def test_several_entries_are_chained_and_the_state_is_of_the_last(history: History) -> None:
+    first = await history.append([event(1)], after=None, state=None)
+    last = await history.append([event(2), event(3)], after=first, state=b"three")
+    entries = await history.entries()
+    assert [entry.version for entry in entries] == [1, 2, 3]
+    assert entries[-1] == last
+    assert verify(entries) == 3
+    assert [await history.state(version) for version in (2, 3)] == [None, b"three"]
+
+
+@pytest.mark.parametrize("late", [[event(3)], [event(3), event(4)]], ids=["one", "two"])
+async def test_a_second_writer_is_fenced(history: History, late: list[Event]) -> None:
+    first = await history.append([event(1)], after=None, state=None)
+    await history.append([event(2)], after=first, state=None)
     with pytest.raises(Fenced):
-        await history.append(event(3), after=first, state=b"lost")
-    assert await history.state(3) is None
+        await history.append(late, after=first, state=b"lost")
+    assert [entry.version for entry in await history.entries()] == [1, 2]
+    assert await history.state(late[-1].version) is None
+
+
+async def test_of_several_entries_all_are_stored_or_none(pool: Pool) -> None:
+    """The second collides, so the first must not stay."""
+    history = PostgresHistory(pool)
+    first = await history.append([event(1)], after=None, state=None)
+    second = await history.append([event(2)], after=first, state=None)
+    await history.append([event(3)], after=second, state=None)
+    async with pool.transaction() as conn:
+        await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
+        await conn.execute("DELETE FROM config.history WHERE seq = 2")
+        await conn.execute("ALTER TABLE config.history ENABLE TRIGGER history_append_only")
+    with pytest.raises(Fenced):
+        await history.append([event(4), event(5)], after=first, state=None)
+    assert [entry.version for entry in await history.entries()] == [1, 3]
 
 
 async def test_the_table_takes_no_update_and_no_delete(pool: Pool) -> None:
     history = PostgresHistory(pool)
-    await history.append(event(1), after=None, state=None)
+    await history.append([event(1)], after=None, state=None)
     for statement in (
         "UPDATE config.history SET author = 'eve'",
         "DELETE FROM config.history",
@@ -84,8 +111,8 @@ async def test_the_table_takes_no_update_and_no_delete(pool: Pool) -> None:
 
 async def test_an_alteration_behind_the_trigger_is_seen(pool: Pool) -> None:
     history = PostgresHistory(pool)
-    entry = await history.append(event(1), after=None, state=None)
-    await history.append(event(2), after=entry, state=None)
+    entry = await history.append([event(1)], after=None, state=None)
+    await history.append([event(2)], after=entry, state=None)
     async with pool.transaction() as conn:
         await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
         await conn.execute("UPDATE config.history SET author = 'eve' WHERE seq = 1")

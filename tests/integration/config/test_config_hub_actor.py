@@ -212,7 +212,7 @@ async def test_a_second_hub_ends_the_first(
         await well(hub)
         history = PostgresHistory(empty)
         intruder = Event(1, "settled", time.time(), "another hub", "", {"members": {}})
-        await history.append(intruder, after=await history.last(), state=None)
+        await history.append([intruder], after=await history.last(), state=None)
         with pytest.raises(Fenced):
             await hub.handle("change", change(5), {})
         await until(lambda: not hub.health()["alive"])

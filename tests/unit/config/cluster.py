@@ -35,11 +35,13 @@ class MortalHistory:
         self.appends = 0
         self.die_at: tuple[int, str] | None = None
 
-    async def append(self, event: Event, *, after: Entry | None, state: bytes | None) -> Entry:
+    async def append(
+        self, events: Sequence[Event], *, after: Entry | None, state: bytes | None
+    ) -> Entry:
         self.appends += 1
         if self.die_at == (self.appends, "before"):
             raise Killed
-        entry = await self.history.append(event, after=after, state=state)
+        entry = await self.history.append(events, after=after, state=state)
         if self.die_at == (self.appends, "after"):
             raise Killed
         return entry

@@ -273,9 +273,12 @@ async def test_only_who_can_refuse_is_asked(cluster: Cluster) -> None:
 
     cluster.members["b"].subscribe("fraud", Fraud, _nothing, check=check, timeout_s=8.0)
     await cluster.heard()
-    started = clock()
+    started, appends = clock(), cluster.history.appends
     await set_(cluster, log__level="DEBUG", limits__enabled=True)
     assert clock() == started
+    # Proposed and applied in one go, then settled.
+    assert cluster.history.appends == appends + 2
+    assert (await kinds(cluster))[1:] == ["proposed", "applied", "settled"]
     with pytest.raises(Conflict, match=r"b refused: fraud: .* longer than 8 s"):
         await set_(cluster, fraud__deny_score=90)
     assert asked == ["b"]
