@@ -11,7 +11,7 @@ from typing import Any
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.leasing import open_database
 from ecap.config import accepted, assembly, deciding, loading, redaction
-from ecap.config.accepted import Lower, Packed
+from ecap.config.accepted import Packed
 from ecap.config.history import DECISIONS, Entry
 from ecap.config.keyring import Keyring
 from ecap.config.layers import Found
@@ -57,7 +57,7 @@ async def running(environ: Mapping[str, str]) -> View:
         if not decided:
             raise NotFound("no configuration has run yet")
         packed = await state(history, decided[-1].version, loading.keyring(environ))
-    found = deciding.restored(packed, Lower(), environ)
+    found = deciding.restored(packed, environ)
     return View(found.found, found.leaves, found.since, found.version)
 
 

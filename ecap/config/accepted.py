@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ecap.config import keys, overrides, redaction, schema
-from ecap.config import layers as layering
+from ecap.config import keys, redaction, schema
 from ecap.config.keyring import Keyring
 from ecap.config.layers import Found, Given, Layer, Source
 from ecap.config.overrides import Override, Overrides
@@ -36,20 +35,6 @@ class Accepted:
     found: Mapping[str, Found] = field(repr=False)
     read: Mapping[Reference, str] = field(repr=False)
     """What the references in it stand for."""
-
-
-class Lower:
-    """What is found without overrides, kept: nearly every change is of an override alone."""
-
-    def __init__(self) -> None:
-        self._layers: Mapping[Source, Layer] = {}
-        self._found: Mapping[str, Found] = {}
-
-    def with_overrides(self, given: Mapping[Source, Layer], present: Overrides) -> dict[str, Found]:
-        lower = {"defaults": schema.defaults(), **given}
-        if lower != self._layers:
-            self._layers, self._found = lower, layering.resolve(lower)
-        return layering.laid_over(self._found, overrides.layer(present))
 
 
 def since(

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from ecap.config import deciding, overrides
-from ecap.config.accepted import Accepted, Lower, Packed
+from ecap.config.accepted import Accepted, Packed
 from ecap.config.deciding import Secrets
+from ecap.config.incremental import Incremental
 from ecap.config.layers import Layer, Source
 from ecap.config.overrides import Edit, Overrides
 from ecap.config.proposals import Proposal
@@ -20,7 +21,7 @@ class Candidates:
     def __init__(self, *, secrets: Secrets, environ: Mapping[str, str]) -> None:
         self._secrets = secrets
         self._environ = environ
-        self._lower = Lower()
+        self._incremental = Incremental()
 
     async def wanted(
         self, before: Accepted, version: int, proposal: Proposal, *, now: float
@@ -50,7 +51,7 @@ class Candidates:
     def restored(self, packed: Packed) -> Accepted:
         """As it ran. Raises Misconfigured when this release does not know its settings."""
         try:
-            return deciding.restored(packed, self._lower, self._environ)
+            return deciding.restored(packed, self._environ)
         except ValidationError as exc:
             raise Misconfigured(
                 f"configuration version {packed.version} does not fit this release"
@@ -70,7 +71,7 @@ class Candidates:
             version=version,
             given=given,
             present=present,
-            lower=self._lower,
+            incremental=self._incremental,
             secrets=self._secrets,
             environ=self._environ,
             known=known,

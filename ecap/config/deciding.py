@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ecap.config import accepted, assembly, keys, overrides, protocol, references, schema
-from ecap.config.accepted import Accepted, Lower, Packed
+from ecap.config.accepted import Accepted, Packed
+from ecap.config.incremental import Incremental
 from ecap.config.layers import Layer, Source
 from ecap.config.overrides import Edit, Overrides
 from ecap.config.references import Reference
@@ -27,7 +28,7 @@ async def candidate(
     version: int,
     given: Mapping[Source, Layer],
     present: Overrides,
-    lower: Lower,
+    incremental: Incremental,
     secrets: Secrets,
     environ: Mapping[str, str],
     known: Mapping[Reference, str],
@@ -37,13 +38,12 @@ async def candidate(
 
     Raises Misconfigured with the place, Conflict for what only a restart can change.
     """
-    draft = assembly.drafted(lower.with_overrides(given, present), environ)
+    draft = assembly.drafted(incremental.found(given, present), environ)
     wanted = draft.references()
     unknown = {ref: where for ref, where in wanted.items() if ref not in known}
     fetched = await secrets.fetch(unknown) if unknown else {}
     read = {ref: fetched[ref] if ref in fetched else known[ref] for ref in wanted}
-    settings = draft.settings(read)
-    leaves = protocol.leaves_of(settings)
+    settings, leaves = incremental.settings(draft.leaves(read), draft.found)
     if before is not None:
         accepted.refuse_fixed(before.leaves, leaves)
     return Accepted(
@@ -58,12 +58,12 @@ async def candidate(
     )
 
 
-def restored(packed: Packed, lower: Lower, environ: Mapping[str, str]) -> Accepted:
+def restored(packed: Packed, environ: Mapping[str, str]) -> Accepted:
     """A state of the history, as it was: nothing is read again.
 
     Raises ValidationError when this release no longer knows its settings.
     """
-    found = lower.with_overrides(packed.given, packed.overrides)
+    found = Incremental().found(packed.given, packed.overrides)
     draft = assembly.drafted(found, environ)
     return Accepted(
         version=packed.version,

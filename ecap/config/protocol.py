@@ -7,31 +7,27 @@ events, so a lost or repeated message changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import msgspec
-from pydantic import BaseModel
 
 from ecap.config import keys
 from ecap.config.redaction import plain
 from ecap.config.settings import Settings
 
 
-def leaves_of(settings: Settings) -> dict[str, Any]:
-    """In JSON's types, so that equal settings have equal leaves."""
-    return _plain(settings.model_dump())
+def leaves_of(settings: Settings, *, sections: Iterable[str] | None = None) -> dict[str, Any]:
+    """In JSON's types, so that equal settings have equal leaves; all of them or some sections'."""
+    tree = settings.model_dump(include=None if sections is None else set(sections))
+    return {key: plain(value) for key, value in keys.flatten(tree).items()}
 
 
 def settings_of(leaves: Mapping[str, Any]) -> Settings:
     """The inverse. Raises ValidationError."""
     return Settings.model_validate(keys.unflatten(leaves))
-
-
-def _plain(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: plain(value) for key, value in keys.flatten(tree).items()}
 
 
 @dataclass(frozen=True)
@@ -92,10 +88,7 @@ class Changes:
         Raises ValidationError.
         """
         differ = {key.partition(".")[0] for key in self.names()}
-        made: dict[str, Any] = {}
-        for name in differ & Settings.model_fields.keys():
-            part = getattr(present, name)
-            made |= _plain({name: part.model_dump() if isinstance(part, BaseModel) else part})
+        made = leaves_of(present, sections=differ)
         for key in self.gone:
             made.pop(key, None)
         tree = keys.unflatten(made | dict(self.leaves))

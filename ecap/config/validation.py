@@ -15,9 +15,17 @@ from ecap.errors import Misconfigured
 M = TypeVar("M", bound=BaseModel)
 
 
-def validate(values: Mapping[str, Any], found: Mapping[str, Found]) -> Settings:
-    """`values` are resolved leaves; `found` says where each came from."""
-    return _validate(Settings, keys.unflatten(values), "", found)
+def validate(
+    values: Mapping[str, Any],
+    found: Mapping[str, Found],
+    *,
+    kept: Mapping[str, Any] | None = None,
+) -> Settings:
+    """`values` are resolved leaves; `found` says where each came from. Of the sections in
+    `kept`, which are valid already, no value is read."""
+    if kept:
+        values = {k: value for k, value in values.items() if k.partition(".")[0] not in kept}
+    return _validate(Settings, {**keys.unflatten(values), **(kept or {})}, "", found)
 
 
 def section(model: type[M], name: str, values: Mapping[str, Any], found: Mapping[str, Found]) -> M:
