@@ -22,16 +22,12 @@ class Contents:
             del self._known[version]
         self._changes = {pair: x for pair, x in self._changes.items() if pair[0] in self._known}
 
-    def changes(self, member: Membership, target: Snapshot) -> Changes | None:
-        """From what it runs; None when that is not known here, or means something else there."""
+    def of(self, member: Membership, target: Snapshot) -> Snapshot | Changes:
+        """Everything, where what it runs is not known here or may mean something else there."""
         base = self._known.get(member.running)
         if base is None or member.release != __version__:
-            return None
+            return target
         pair = base.version, target.version
         if pair not in self._changes:
             self._changes[pair] = Changes.between(base, target)
         return self._changes[pair]
-
-    def of(self, member: Membership, target: Snapshot) -> Snapshot | Changes:
-        found = self.changes(member, target)
-        return target if found is None else found

@@ -191,7 +191,7 @@ class Member:
         except ValidationError as exc:
             return Verdict(content.version, _invalid(exc)), None
         timeout_s = self.settings.hub.callback_timeout_s
-        concerned = [item for item in self._concerned(settings) if item.checks]
+        concerned = [item for item in self._concerned(settings, content) if item.checks]
         results = await subscriptions.outcomes(
             item.check(settings, timeout_s=timeout_s) for item in concerned
         )
@@ -202,7 +202,8 @@ class Member:
         settings = await self._to_apply(order)
         if settings is None:
             return
-        verdict = await self._tell(order.version, settings)
+        concerned = self._concerned(settings, order.content)
+        verdict = await self._tell(order.version, settings, concerned)
         if verdict.refusal is not None:
             self._failed = verdict
             return
@@ -227,14 +228,23 @@ class Member:
         self._prepared = None
         return None
 
-    def _concerned(self, new: Settings) -> list[Subscription[Any]]:
-        return [item for item in self._subscriptions if item.differs(self.settings, new)]
+    def _concerned(
+        self, new: Settings, content: Snapshot | Changes | None
+    ) -> list[Subscription[Any]]:
+        """`content`, if there is one, says quicker where nothing differs."""
+        return [
+            item
+            for item in self._subscriptions
+            if (content is None or content.touches(item.prefix))
+            and item.differs(self.settings, new)
+        ]
 
-    async def _tell(self, version: int, new: Settings) -> Verdict:
-        """All subscribers take `new`, or all are back on what they had."""
+    async def _tell(
+        self, version: int, new: Settings, concerned: list[Subscription[Any]]
+    ) -> Verdict:
+        """All of them take `new`, or all are back on what they had."""
         old = self.settings
         timeout_s = old.hub.callback_timeout_s
-        concerned = self._concerned(new)
         results = await subscriptions.outcomes(
             item.change(old, new, timeout_s=timeout_s) for item in concerned
         )

@@ -7,7 +7,7 @@ events, so a lost or repeated message changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -49,6 +49,10 @@ class Snapshot:
         found: dict[str, Any] = msgspec.msgpack.decode(self.packed)
         return found
 
+    def touches(self, prefix: str) -> bool:
+        """What it changes is not known."""
+        return True
+
     def settings(self, present: Settings) -> Settings:
         """Raises ValidationError."""
         return settings_of(self.leaves)
@@ -77,9 +81,9 @@ class Changes:
     def __reduce__(self) -> tuple[Any, ...]:
         return Changes, (self.base, self.version, self.leaves, self.gone)
 
-    def names(self) -> Iterator[str]:
-        yield from self.leaves
-        yield from self.gone
+    def touches(self, prefix: str) -> bool:
+        """Whether it changes anything at or below `prefix`."""
+        return any(keys.within(key, prefix) for key in (*self.leaves, *self.gone))
 
     def settings(self, present: Settings) -> Settings:
         """`present` are those of `base`. Sections in which nothing differs are taken from
@@ -87,13 +91,12 @@ class Changes:
 
         Raises ValidationError.
         """
-        differ = {key.partition(".")[0] for key in self.names()}
+        differ = {key.partition(".")[0] for key in (*self.leaves, *self.gone)}
         made = leaves_of(present, sections=differ)
         for key in self.gone:
             made.pop(key, None)
-        tree = keys.unflatten(made | dict(self.leaves))
-        kept = {name: getattr(present, name) for name in Settings.model_fields.keys() - differ}
-        return Settings.model_validate(kept | tree)
+        kept = {name: part for name, part in vars(present).items() if name not in differ}
+        return Settings.model_validate(kept | keys.unflatten(made | dict(self.leaves)))
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ecap.config import canary as canaries
-from ecap.config import keys
 from ecap.config.canary import Canary
 from ecap.config.contents import Contents
 from ecap.config.control import Hub as Timing
@@ -121,10 +120,8 @@ class Rollout:
     def _may_refuse(self, member: Membership, snapshot: Snapshot) -> bool:
         """Of the same release, the settings are as valid there as here; what is left are the
         checks of its own subscribers."""
-        changes = self._contents.changes(member, snapshot)
-        return changes is None or any(
-            keys.within(key, prefix) for prefix in member.checks for key in changes.names()
-        )
+        content = self._contents.of(member, snapshot)
+        return isinstance(content, Snapshot) or any(map(content.touches, member.checks))
 
     async def try_on(self, snapshot: Snapshot, names: frozenset[str], canary: Canary) -> str | None:
         """Why the change must not go on, or None. The canaries keep running it."""

@@ -87,6 +87,8 @@ class Subscription(Generic[T]):
 async def outcomes(calls: Iterable[Awaitable[None]]) -> list[BaseException | None]:
     """Of all of them at once; None where nothing was raised."""
     started = list(calls)
+    if not started:
+        return []
     if len(started) == 1:
         # By far the most changes concern one subscriber of a process.
         try:
