@@ -11,7 +11,7 @@ from typing import Any
 from bench.load import percentile
 from ecap.actors.hub_link import CONFIG
 from ecap.actors.reach import RayActors
-from ecap.config import load
+from ecap.config import keys, load
 from ecap.config.overrides import Edit
 from ecap.config.requests import Change
 
@@ -42,9 +42,16 @@ class Operator:
         assert done["behind"] == [], done
         return int(done["version"])
 
-    async def callbacks(self, key: str) -> int:
-        """Members that do something when it changes."""
-        return sum(key in one["prefixes"] for one in (await self.ask("members"))["members"])
+    async def callbacks(self, *changed: str) -> int:
+        """Subscribers, over all members, that do something when these change."""
+        return sum(
+            any(keys.within(key, prefix) for key in changed)
+            for one in (await self.ask("members"))["members"]
+            for prefix in one["prefixes"]
+        )
+
+    async def members(self) -> int:
+        return len((await self.ask("members"))["members"])
 
     async def version(self) -> int:
         return int((await self.ask("members"))["version"])

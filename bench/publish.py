@@ -1,5 +1,8 @@
 """From a change to the last acknowledged callback of 50 subscribers: by an operator, a file, Vault.
 
+Of the system's own replicas and actors; then of 50 processes, a callback each, of which most
+are there for this alone; then of 50 processes that are all asked before.
+
 The history has the hub's own times, and all clocks are those of one machine.
 """
 
@@ -9,7 +12,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench import subscribers
@@ -28,30 +31,87 @@ _WRITES = 20
 # All processes follow it: every member has a callback that does something.
 _KEY = "log.level"
 _LEVELS = ("WARNING", "ERROR")
+# Every replica, and every subscriber of ours, has a check of its own for it.
+_CHECKED = "mesh.default.max_concurrency"
+_TOGETHER = (
+    {
+        _KEY: "WARNING",
+        "http.request_timeout_s": 9.0,
+        "limits.lease_s": 0.9,
+        "postgres.pool_max_size": 7,
+        "telemetry.sample_ratio": 0.2,
+    },
+    {
+        _KEY: "ERROR",
+        "http.request_timeout_s": 8.0,
+        "limits.lease_s": 0.8,
+        "postgres.pool_max_size": 6,
+        "telemetry.sample_ratio": 0.3,
+    },
+)
 
 
 async def measure(operator: Operator) -> list[dict[str, Any]]:
+    rows = await _of_the_system(operator)
     own = await operator.callbacks(_KEY)
-    actors = await asyncio.to_thread(subscribers.start, _SUBSCRIBERS - own)
-    spread = f"{own} of the system, {len(actors)} more, each a Ray actor"
+    actors = await asyncio.to_thread(subscribers.start, range(_SUBSCRIBERS - own))
     try:
-        rows = await _by_operator(operator, actors, spread)
+        whole = f"change to last of {_SUBSCRIBERS} processes"
+        levels = [{_KEY: level} for level in _LEVELS]
+        rows += await _by_operator(operator, actors, whole, levels)
         await operator.change({}, _KEY)
         rows += await _by_source(operator, "files", "file save", _file())
         rows += await _by_source(operator, "vault", "Vault write", _vault())
+        missing = _SUBSCRIBERS - await operator.callbacks(_CHECKED)
+        more = range(len(actors), len(actors) + missing)
+        actors += await asyncio.to_thread(subscribers.start, more)
+        whole = f"change to last of {_SUBSCRIBERS}, each asked first"
+        limits = [{_CHECKED: limit} for limit in (90, 80)]
+        rows += await _by_operator(operator, actors, whole, limits)
+        await operator.change({}, _CHECKED)
     finally:
         await asyncio.to_thread(subscribers.end, actors)
     return rows
 
 
-async def _by_operator(operator: Operator, actors: list[Any], spread: str) -> list[dict[str, Any]]:
+async def _of_the_system(operator: Operator) -> list[dict[str, Any]]:
+    """One change of several settings: its replicas and actors have about 50 subscribers."""
+    count = await operator.callbacks(*_TOGETHER[0])
+    assert count >= _SUBSCRIBERS, count
+    took = await _changes(operator, _TOGETHER)
+    await operator.change({}, *_TOGETHER[0])
+    name = f"change to last of {count} callbacks"
+    facts = {"spread": f"over the {await operator.members()} processes of the system"}
+    return [row(name, took["all"], baseline="the limit of 100 ms", of=[0.1]) | facts]
+
+
+async def _by_operator(
+    operator: Operator, actors: list[Any], whole: str, sets: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """By a call of the hub. Between changes the baseline: as many calls at once of actors
     that do nothing."""
-    as_many = list(itertools.islice(itertools.cycle(actors), _SUBSCRIBERS))
+    calls = f"{_SUBSCRIBERS} Ray calls at once"
+    took = await _changes(operator, sets, between=actors)
+    facts = {"changes": _CHANGES, "processes": await operator.members()}
+    return [
+        row(whole, took["all"], baseline=calls, of=took["calls"]) | facts,
+        row("  validated by the hub", took["decided"], baseline="all of it", of=took["all"]),
+        row("  all asked", took["asked"], baseline="all of it", of=took["all"]),
+        row("  applied by all", took["applied"], baseline="all of it", of=took["all"]),
+        row("  to its answer", took["answer"], baseline=calls, of=took["calls"]),
+        row(calls, took["calls"], baseline="", of=took["calls"]),
+    ]
+
+
+async def _changes(
+    operator: Operator, sets: Sequence[Mapping[str, Any]], *, between: Sequence[Any] = ()
+) -> dict[str, list[float]]:
+    """Seconds of each, from before the call."""
+    as_many = list(itertools.islice(itertools.cycle(between), _SUBSCRIBERS)) if between else []
     took: dict[str, list[float]] = {}
-    for number, level in zip(range(_WARM + _CHANGES), itertools.cycle(_LEVELS), strict=False):
+    for number, change in zip(range(_WARM + _CHANGES), itertools.cycle(sets), strict=False):
         begun = time.time()
-        version = await operator.change({_KEY: level})
+        version = await operator.change(change)
         answered = time.time()
         found = await operator.round(version)
         called = time.time()
@@ -66,19 +126,7 @@ async def _by_operator(operator: Operator, actors: list[Any], spread: str) -> li
                 ("answer", answered - begun),
             ):
                 took.setdefault(name, []).append(seconds)
-    calls, whole = (
-        f"{_SUBSCRIBERS} Ray calls at once",
-        f"change to last of {_SUBSCRIBERS} callbacks",
-    )
-    facts = {"spread": spread, "changes": _CHANGES}
-    return [
-        row(whole, took["all"], baseline=calls, of=took["calls"]) | facts,
-        row("  validated by the hub", took["decided"], baseline="all of it", of=took["all"]),
-        row("  all asked", took["asked"], baseline="all of it", of=took["all"]),
-        row("  applied by all", took["applied"], baseline="all of it", of=took["all"]),
-        row("change to its answer", took["answer"], baseline=calls, of=took["calls"]),
-        row(calls, took["calls"], baseline="", of=took["calls"]),
-    ]
+    return took
 
 
 async def _by_source(

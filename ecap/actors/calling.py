@@ -7,6 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,7 @@ class SocketTransport:
         if line is None or len(asked) > MAX_BODY_BYTES:
             return await self._beyond.send(method, payload, headers, timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                answer = await line.ask(asked)
+            answer = await line.ask(asked, timeout_s)
         except TimeoutError as exc:
             raise DeadlineExceeded(f"{self._actor}: no answer in {timeout_s:.3f} s") from exc
         if answer is None:
@@ -119,6 +119,13 @@ class _Way:
         return self.line if self.line is not None and self.line.open else None
 
 
+class _NoAnswer(Enum):
+    """Results and no errors: those would have to be looked at, also by who went away."""
+
+    LOST = "the connection ended"
+    LATE = "the time is over"
+
+
 class _Line(Connection):
     """The caller's end."""
 
@@ -126,25 +133,35 @@ class _Line(Connection):
         super().__init__(actor)
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._numbers = itertools.count()
-        # None for an answer that will never come: an error would have to be looked at.
-        self._pending: dict[int, asyncio.Future[bytes | None]] = {}
+        self._pending: dict[int, asyncio.Future[bytes | _NoAnswer]] = {}
         self._room = asyncio.Event()
         self._room.set()
 
-    async def ask(self, question: bytes) -> bytes | None:
-        """None when the connection was lost before the answer came."""
+    async def ask(self, question: bytes, timeout_s: float) -> bytes | None:
+        """None when the connection was lost before the answer came. Raises TimeoutError.
+
+        The timer is on the answer, which takes less than `asyncio.timeout` around it.
+        """
         if not self.open:
             return None
+        loop = asyncio.get_running_loop()
         number = next(self._numbers)
-        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes | _NoAnswer] = loop.create_future()
         self._pending[number] = answer
+        timer = loop.call_later(timeout_s, _expire, answer)
         try:
-            while not self._room.is_set():
-                await self._room.wait()
+            if not self._room.is_set():
+                async with asyncio.timeout(timeout_s):
+                    while not self._room.is_set():
+                        await self._room.wait()
             self.write(number, question)
-            return await answer
+            found = await answer
         finally:
+            timer.cancel()
             del self._pending[number]
+        if found is _NoAnswer.LATE:
+            raise TimeoutError
+        return None if found is _NoAnswer.LOST else found
 
     def received(self) -> None:
         if not self.ready.done():
@@ -161,7 +178,7 @@ class _Line(Connection):
             self.ready.set_result(False)
         for waiting in self._pending.values():
             if not waiting.done():
-                waiting.set_result(None)
+                waiting.set_result(_NoAnswer.LOST)
         self._room.set()
 
     def pause_writing(self) -> None:
@@ -169,3 +186,8 @@ class _Line(Connection):
 
     def resume_writing(self) -> None:
         self._room.set()
+
+
+def _expire(answer: asyncio.Future[bytes | _NoAnswer]) -> None:
+    if not answer.done():
+        answer.set_result(_NoAnswer.LATE)

@@ -442,6 +442,9 @@ async def test_a_caller_waits_for_an_actor_that_reads_slowly(tmp_path: Path) -> 
         (way,) = transport._ways.values()
         assert way.line is not None
         assert way.line.transport.get_write_buffer_size() < 200_000
+        # Also a call that has not been sent yet ends in time.
+        with pytest.raises(DeadlineExceeded):
+            await transport.send("wait", body, {}, 0.05)
         actor.open.set()
         assert len(await answers) == 1100
 
