@@ -20,10 +20,11 @@ from ecap.clients.postgres import Pool
 from ecap.config.history import verify
 from ecap.local.up import SERVICES
 
-KEY = "orders.max_lines"
+# Each shard of the pipeline has a check of its own for it, so it is asked.
+KEY = "fraud.review_score"
 _LAST = "SELECT kind FROM config.history ORDER BY seq DESC LIMIT 1"
 # What stands still keeps the change in its phase until the hub is dead.
-BYSTANDER = "limits"
+BYSTANDER = "fraud-0"
 
 
 @pytest.fixture(scope="module")
