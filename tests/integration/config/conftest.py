@@ -1,12 +1,58 @@
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from bao import Bao, open_bao
+from kube_namespace import Kube, open_namespace
+
+from ecap.clients.migrations import migrate
+from ecap.clients.postgres import Pool, open_pool
+from ecap.config import Settings
+from ecap.config.keyring import Keyring, new_key
+from ecap.config.keyring_stores import FileKeyring, Plain
+from ecap.local.runtime import Runtime
 
 
 @pytest.fixture(scope="session")
 async def bao(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bao]:
     async with open_bao(tmp_path_factory.mktemp("bao")) as server:
         yield server
+
+
+@pytest.fixture
+async def kube(tmp_path: Path) -> AsyncIterator[Kube]:
+    async with open_namespace(tmp_path) as namespace:
+        yield namespace
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> FileKeyring:
+    store = FileKeyring(tmp_path / "ring", Plain())
+    store.save(Keyring([new_key(now=time.time())]), revision=None)
+    return store
+
+
+@pytest.fixture
+def hub_environ(tmp_path: Path, servers: Runtime) -> dict[str, str]:
+    return {
+        **servers.environ,
+        "ECAP__KEYRING__SOURCE": "file",
+        "ECAP__KEYRING__FILE": str(tmp_path / "ring"),
+        "ECAP__HUB__FILE_POLL_S": "0.1",
+        "ECAP__KEYRING__POLL_S": "0.1",
+    }
+
+
+@pytest.fixture
+async def empty(settings: Settings) -> AsyncIterator[Pool]:
+    async with open_pool(settings.postgres, service="test") as pool:
+        await migrate(pool)
+        async with pool.transaction() as conn:
+            await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
+            await conn.execute("DELETE FROM config.history")
+            await conn.execute("ALTER TABLE config.history ENABLE TRIGGER history_append_only")
+            await conn.execute("DELETE FROM config.states")
+        yield pool

@@ -2,111 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from hub_actor import KEY, change, member, started, well
 from waiting import until
 
-from ecap.actors.config_hub import ConfigHub
-from ecap.actors.hub_link import HubConnection
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.migrations import migrate
-from ecap.clients.postgres import Pool, open_pool
+from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.config.canary import Canary
 from ecap.config.history import Event
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.member import Member
 from ecap.config.overrides import Edit
 from ecap.config.requests import Change, Return
 from ecap.errors import Conflict, Fenced, Invalid, NotFound, Unavailable
-from ecap.local.runtime import Runtime
-
-KEY = "orders.max_lines"
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> FileKeyring:
-    store = FileKeyring(tmp_path / "ring", Plain())
-    store.save(Keyring([new_key(now=time.time())]), revision=None)
-    return store
-
-
-@pytest.fixture
-def environ(tmp_path: Path, servers: Runtime) -> dict[str, str]:
-    return {
-        **servers.environ,
-        "ECAP__KEYRING__SOURCE": "file",
-        "ECAP__KEYRING__FILE": str(tmp_path / "ring"),
-        "ECAP__HUB__FILE_POLL_S": "0.1",
-        "ECAP__KEYRING__POLL_S": "0.1",
-    }
-
-
-@pytest.fixture
-async def empty(settings: Settings) -> AsyncIterator[Pool]:
-    async with open_pool(settings.postgres, service="test") as pool:
-        await migrate(pool)
-        async with pool.transaction() as conn:
-            await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.history")
-            await conn.execute("ALTER TABLE config.history ENABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.states")
-        yield pool
-
-
-class Wire:
-    """The actor as members reach it, in this process."""
-
-    def __init__(self, hub: ConfigHub) -> None:
-        self.hub = hub
-
-    async def send(self, method: str, payload: Any, headers: Any, timeout_s: float) -> Any:
-        async with asyncio.timeout(timeout_s):
-            return await self.hub.handle(method, payload, headers)
-
-
-@asynccontextmanager
-async def started(environ: Mapping[str, str], *, boot: str = "one") -> AsyncIterator[ConfigHub]:
-    hub = ConfigHub(environ, boot_id=boot)
-    await hub.start()
-    try:
-        yield hub
-    finally:
-        await hub.stop()
-
-
-async def well(hub: ConfigHub) -> None:
-    await until(lambda: hub.health()["ok"])
-
-
-@asynccontextmanager
-async def member(hub: ConfigHub, settings: Settings, name: str = "m") -> AsyncIterator[Member]:
-    link = HubConnection(Wire(hub), hold_s=2.0)
-    one = Member(name, kind="test", settings=settings, link=link, clock=time.monotonic)
-    task = asyncio.create_task(one.run(), name=name)
-    try:
-        await one.joined(timeout_s=30)
-        yield one
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
-def change(value: Any, **more: Any) -> Change:
-    return Change(edit=Edit({KEY: value}), author="ann", reason="a test", **more)
 
 
 async def test_operators_and_members(
-    environ: dict[str, str], ring: FileKeyring, empty: Pool, settings: Settings
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool, settings: Settings
 ) -> None:
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await well(hub)
         assert hub.health()["sources"].keys() >= {"files", "environment", "vault"}
         async with member(hub, settings) as one:
@@ -143,9 +61,9 @@ async def test_operators_and_members(
 
 
 async def test_the_history_is_read_in_pages(
-    environ: dict[str, str], ring: FileKeyring, empty: Pool
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool
 ) -> None:
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await well(hub)
         for value in range(1, 4):
             await hub.handle("change", change(value), {})
@@ -162,9 +80,9 @@ async def test_the_history_is_read_in_pages(
 
 
 async def test_without_a_keyring_it_says_so_and_opens_when_there_is_one(
-    environ: dict[str, str], tmp_path: Path, empty: Pool
+    hub_environ: dict[str, str], tmp_path: Path, empty: Pool
 ) -> None:
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await until(lambda: "no keyring at" in str(hub.health()["trouble"]))
         assert hub.health()["alive"]
         with pytest.raises(Unavailable, match="no keyring at"):
@@ -173,15 +91,15 @@ async def test_without_a_keyring_it_says_so_and_opens_when_there_is_one(
         await well(hub)
 
 
-async def test_a_source_that_is_none_is_named(environ: dict[str, str], empty: Pool) -> None:
-    async with started({**environ, "ECAP__KEYRING__SOURCE": "none"}) as hub:
+async def test_a_source_that_is_none_is_named(hub_environ: dict[str, str], empty: Pool) -> None:
+    async with started({**hub_environ, "ECAP__KEYRING__SOURCE": "none"}) as hub:
         await until(lambda: "set keyring.source" in str(hub.health()["trouble"]))
 
 
 async def test_it_opens_again_and_nothing_is_lost(
-    environ: dict[str, str], ring: FileKeyring, empty: Pool, settings: Settings
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool, settings: Settings
 ) -> None:
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await well(hub)
         async with member(hub, settings) as one:
             await hub.handle("change", change(7), {})
@@ -199,16 +117,16 @@ async def test_it_opens_again_and_nothing_is_lost(
 
             await until(changed)
             assert one.settings.orders.max_lines == 6
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await well(hub)
         assert (await hub.handle("setting", KEY, {}))["setting"]["value"] == 6
     assert [entry.kind for entry in await PostgresHistory(empty).entries()].count("booted") == 1
 
 
 async def test_a_second_hub_ends_the_first(
-    environ: dict[str, str], ring: FileKeyring, empty: Pool
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool
 ) -> None:
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await well(hub)
         history = PostgresHistory(empty)
         intruder = Event(1, "settled", time.time(), "another hub", "", {"members": {}})
@@ -221,9 +139,9 @@ async def test_a_second_hub_ends_the_first(
 
 
 async def test_a_rotated_keyring_is_used_from_then_on(
-    environ: dict[str, str], ring: FileKeyring, empty: Pool
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool
 ) -> None:
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await well(hub)
         stored = ring.load()
         added = stored.ring.add(now=time.time())
@@ -244,16 +162,16 @@ async def test_a_rotated_keyring_is_used_from_then_on(
         await until(sealed_anew)
 
 
-async def test_what_nobody_asks_is_refused(environ: dict[str, str], empty: Pool) -> None:
-    async with started(environ) as hub:
+async def test_what_nobody_asks_is_refused(hub_environ: dict[str, str], empty: Pool) -> None:
+    async with started(hub_environ) as hub:
         with pytest.raises(NotFound):
             await hub.handle("make_tea", None, {})
 
 
 async def test_the_keyring_and_the_members_are_shown(
-    environ: dict[str, str], ring: FileKeyring, empty: Pool
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool
 ) -> None:
-    async with started({**environ, "ECAP__KEYRING__MAX_AGE_S": "60"}) as hub:
+    async with started({**hub_environ, "ECAP__KEYRING__MAX_AGE_S": "60"}) as hub:
         await well(hub)
         await until(lambda: hub.health().get("members") == 1)  # itself
         shown = (await hub.handle("sources", None, {}))["keyring"]

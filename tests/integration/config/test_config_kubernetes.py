@@ -4,14 +4,10 @@ what needs a server to misbehave, against an emulated one."""
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime
-import json
-import os
 import random
-import uuid
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from kube_server import KubeServer, open_kube_server
-from kubernetes.aio import client, config
+from kube_namespace import Kube
 from waiting import WITHIN_S, until
 
 from ecap.config import vault_login
@@ -37,87 +32,6 @@ from ecap.config.kubernetes_source import KubernetesKeyring, KubernetesSource
 from ecap.config.references import parse
 from ecap.config.sources import Reading, SourceHealth
 from ecap.errors import Conflict, Misconfigured, NotFound
-
-LABEL = {"ecap.io/config": "true"}
-
-
-class Kube:
-    """A namespace, an administrator in it, and the server when it is the emulated one."""
-
-    def __init__(self, kubeconfig: Path, namespace: str, admin: Any, server: KubeServer | None):
-        self.settings = Kubernetes(
-            enabled=True,
-            kubeconfig=kubeconfig,
-            namespace=namespace,
-            watch_timeout_s=2,
-            backoff_s=0.01,
-            backoff_max_s=0.05,
-        )
-        self.admin = admin
-        self._server = server
-        self._namespace = namespace
-
-    @property
-    def server(self) -> KubeServer:
-        if self._server is None:
-            pytest.skip("a real cluster does not misbehave on demand")
-        return self._server
-
-    async def config_map(self, name: str, labels: dict[str, str] = LABEL, **data: str) -> None:
-        body = {"metadata": {"name": name, "labels": labels}, "data": data}
-        with suppress(client.ApiException):
-            await self.admin.create_namespaced_config_map(self._namespace, body)
-            return
-        await self.admin.replace_namespaced_config_map(name, self._namespace, body)
-
-    async def secret(self, name: str, labels: dict[str, str] = LABEL, **data: str) -> None:
-        encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
-        body = {"metadata": {"name": name, "labels": labels}, "data": encoded}
-        with suppress(client.ApiException):
-            await self.admin.create_namespaced_secret(self._namespace, body)
-            return
-        await self.admin.replace_namespaced_secret(name, self._namespace, body)
-
-    async def delete_config_map(self, name: str) -> None:
-        await self.admin.delete_namespaced_config_map(name, self._namespace)
-
-
-@pytest.fixture
-async def kube(tmp_path: Path) -> AsyncIterator[Kube]:
-    named = os.environ.get("KUBECONFIG")
-    namespace = f"ecap-test-{uuid.uuid4().hex[:8]}"
-    if named:
-        async with _admin(Path(named)) as admin:
-            await admin.create_namespace({"metadata": {"name": namespace}})
-            try:
-                yield Kube(Path(named), namespace, admin, None)
-            finally:
-                await admin.delete_namespace(namespace)
-        return
-    async with open_kube_server() as server:
-        path = tmp_path / "kubeconfig"
-        path.write_text(json.dumps(_kubeconfig(server.address)))
-        async with _admin(path) as admin:
-            yield Kube(path, namespace, admin, server)
-
-
-def _kubeconfig(address: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": address}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-    }
-
-
-@asynccontextmanager
-async def _admin(kubeconfig: Path) -> AsyncIterator[Any]:
-    configuration = client.Configuration()
-    await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
-    async with client.ApiClient(configuration) as api:
-        yield client.CoreV1Api(api)
 
 
 class Follower:
