@@ -18,6 +18,8 @@ from ecap.errors import Misconfigured
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 _CLOSE_S = 5.0
+# For who gets a place in the last moment: enough to take a connection that is there.
+_LEAST_S = 0.01
 # What a pool may grow to without logging in anew.
 _MOST = 64
 
@@ -61,12 +63,13 @@ class Connections:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
+        """Raises TimeoutError after `acquire_timeout_s`, for a place and a connection together."""
         # Counted while it waits too: asyncpg fails those who wait on a pool that closes.
         self._users += 1
         try:
-            await self._enter()
+            left_s = await self._enter()
             try:
-                async with self._pool.acquire(timeout=self._acquire_timeout_s) as conn:
+                async with self._pool.acquire(timeout=left_s) as conn:
                     yield conn
                     if self._pool.get_size() > self._size:
                         # Not `close`, which waits and may fail: this user has what it came for.
@@ -77,12 +80,17 @@ class Connections:
             self._users -= 1
             self._left.set()
 
-    async def _enter(self) -> None:
-        if self._free.locked():
-            async with asyncio.timeout(self._acquire_timeout_s):
-                await self._free.acquire()
-        else:
+    async def _enter(self) -> float:
+        """Answers what is left of the time."""
+        timeout_s = self._acquire_timeout_s
+        if not self._free.locked():
             await self._free.acquire()
+            return timeout_s
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        async with asyncio.timeout(timeout_s):
+            await self._free.acquire()
+        return max(_LEAST_S, timeout_s - (clock() - began_s))
 
     def _leave(self) -> None:
         if self._owed:
