@@ -86,7 +86,11 @@ class Member:
         check: Callable[[T], object] | None = None,
         timeout_s: float | None = None,
     ) -> Callable[[], None]:
-        """Answers how to end it. Raises Misconfigured when `prefix` is no `kind`."""
+        """Answers how to end it. Raises Misconfigured when `prefix` is no `kind`.
+
+        `check` refuses by raising. The hub hears of it with the next report; until then it is
+        made when the change is applied, and undoes it.
+        """
         self._check_prefix(prefix, kind)
         return self._add(Subscription(prefix, on_change, check=check, timeout_s=timeout_s))
 
