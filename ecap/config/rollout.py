@@ -80,7 +80,7 @@ class Rollout:
             if waited_s < self.timing.retry_s:
                 return None
         member.ordered = target.version
-        ready = _voted(member, target.version) and _agrees(member)
+        ready = _voted(member, target.version)
         content = None if ready else self._contents.of(member, target)
         return Order("apply", target.version, content, self.timing.hold_s)
 
@@ -201,7 +201,3 @@ class _Due:
 
 def _voted(member: Membership, version: int) -> bool:
     return member.prepared is not None and member.prepared.version == version
-
-
-def _agrees(member: Membership) -> bool:
-    return member.prepared is not None and member.prepared.refusal is None

@@ -507,7 +507,11 @@ async def test_one_that_cannot_go_along_later_is_seen_in_the_ledger(cluster: Clu
     await asyncio.sleep(12)
     await set_(cluster, fraud__deny_score=90)
 
+    tried = 0
+
     async def refuses(old: int, new: int) -> None:
+        nonlocal tried
+        tried += 1
         raise ValueError("not me")
 
     cluster.members["c"].subscribe("fraud.deny_score", int, refuses)
@@ -518,7 +522,36 @@ async def test_one_that_cannot_go_along_later_is_seen_in_the_ledger(cluster: Clu
     assert member.failed is not None
     assert member.failed.refusal is not None
     assert "not me" in member.failed.refusal
-    assert member.reports < 40  # tried again now and then, not in a loop
+    # Tried again each `hub.retry_s`, not in a loop.
+    assert 8 <= tried <= 11
+    assert member.reports < 40
+
+
+@on_cluster
+@pytest.mark.parametrize(
+    ("deaf_to", "said"), [("prepare", "b does not answer"), ("apply", "undone: b does not take it")]
+)
+async def test_a_member_that_talks_but_does_nothing_stops_the_change(
+    cluster: Cluster, deaf_to: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = cluster.exchange
+
+    async def deaf(report: Report) -> Order:
+        order = await exchange(report)
+        if report.member == "b" and order.kind == deaf_to and order.version == 2:
+            await asyncio.sleep(0.5)
+            return Order("nothing")
+        return order
+
+    monkeypatch.setattr(cluster, "exchange", deaf)
+    cluster.members["b"].subscribe("fraud.deny_score", int, _nothing, check=lambda new: None)
+    await cluster.heard()
+    started = clock()
+    with pytest.raises(Conflict, match=said):
+        await set_(cluster, fraud__deny_score=90)
+    assert clock() - started == pytest.approx(6 * Settings().hub.stale_after_s, abs=1)
+    await cluster.agree()
+    assert cluster.members["a"].settings.fraud.deny_score == 80
 
 
 @on_cluster

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from functools import cache
 from typing import Any
 
 import pytest
@@ -30,9 +32,16 @@ _VALUES: dict[str, list[Any]] = {
 _EDIT = st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in _VALUES.items()})
 
 
+@cache
+def _base(written: str) -> Layer:
+    """The same object as long as it says the same, as a source's."""
+    values: dict[str, Any] = ast.literal_eval(written)
+    return Layer("base", {k: Given(v, f"base: {k}") for k, v in values.items()})
+
+
 def result(incremental: Incremental, base: dict[str, Any], over: dict[str, Any]) -> Any:
     """Settings and leaves, or what refuses them."""
-    given_ = {"base": Layer("base", {k: Given(v, f"base: {k}") for k, v in base.items()})}
+    given_ = {"base": _base(repr(base))}
     present = {k: Override(value=v, author="ann", reason="", at=0.0) for k, v in over.items()}
     found = incremental.found(given_, present)  # type: ignore[arg-type]
     layers = {"defaults": schema.defaults(), **given_, "override": layer(present)}
@@ -56,6 +65,15 @@ def test_any_sequence_gives_what_each_would_give_alone(
         assert found == result(Incremental(), base, over)
         if isinstance(found[0], Settings):
             assert found[1] == leaves_of(found[0])
+
+
+def test_values_that_are_equal_are_told_apart() -> None:
+    """`flags.x: 1` is no flag, though 1 equals true."""
+    kept = Incremental()
+    result(kept, {"flags.x": True}, {})
+    said, alone = result(kept, {"flags.x": 1}, {})
+    assert said == alone
+    assert "flags.x" in said
 
 
 def test_what_does_not_differ_is_not_made_again() -> None:
