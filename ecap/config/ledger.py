@@ -84,16 +84,12 @@ class Ledger:
         self._news.ring()
         return member
 
-    def failures(self, version: int, *, stale_after_s: float) -> list[str]:
-        """Of live members that could not take `version`. Quick, for it is asked at each report."""
-        if not self._failing:
-            return []
+    def failures(self, version: int) -> list[str]:
+        """Of members that could not take it. Quick, for it is asked at each report."""
         return sorted(
             f"{member.name} refused: {member.failed.refusal}"
             for member in self._failing.values()
-            if member.failed is not None
-            and member.failed.version == version
-            and self.lives(member, stale_after_s=stale_after_s)
+            if member.failed is not None and member.failed.version == version
         )
 
     def check(self, report: Report) -> None:

@@ -164,17 +164,17 @@ class Rollout:
         self._ledger.wake()
         version = snapshot.version
 
-        def refusals() -> list[str]:
-            return self._ledger.failures(version, stale_after_s=self.timing.stale_after_s)
-
         def behind(member: Membership) -> bool:
             return self._lives(member) and member.running != version
 
         due = _Due(self.live(), behind)
         await self._ledger.until(
-            lambda: bool(refusals()) or due.nobody(), timeout_s=self._patience_s()
+            lambda: bool(self._ledger.failures(version)) or due.nobody(),
+            timeout_s=self._patience_s(),
         )
-        return refusals() or [f"{name} does not take it" for name in due.names()]
+        return self._ledger.failures(version) or [
+            f"{name} does not take it" for name in due.names()
+        ]
 
     def _lives(self, member: Membership) -> bool:
         return self._ledger.lives(member, stale_after_s=self.timing.stale_after_s)

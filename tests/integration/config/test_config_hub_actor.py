@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ecap.config.history import Event
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.config.overrides import Edit
+from ecap.config.protocol import Report
 from ecap.config.requests import Change, Return
 from ecap.errors import Conflict, Fenced, Invalid, NotFound, Unavailable
 
@@ -128,12 +130,17 @@ async def test_a_second_hub_ends_the_first(
 ) -> None:
     async with started(hub_environ) as hub:
         await well(hub)
+        report = Report("m", "one", "test", running=1)
+        waiting = asyncio.create_task(hub.handle("exchange", report, {}), name="waiting")
+        await asyncio.sleep(0)
         history = PostgresHistory(empty)
         intruder = Event(1, "settled", time.time(), "another hub", "", {"members": {}})
         await history.append([intruder], after=await history.last(), state=None)
         with pytest.raises(Fenced):
             await hub.handle("change", change(5), {})
         await until(lambda: not hub.health()["alive"])
+        with pytest.raises(Unavailable, match="was lost"):
+            await waiting
         with pytest.raises(Unavailable):
             await hub.handle("members", None, {})
 

@@ -16,6 +16,7 @@ from virtual_time import clock, run
 from ecap.config.canary import Canary
 from ecap.config.history import verify
 from ecap.config.infrastructure import Log
+from ecap.config.layers import Given, Layer
 from ecap.config.overrides import Edit
 from ecap.config.protocol import Changes, Health, Order, Report, Snapshot
 from ecap.config.services import Fraud
@@ -194,7 +195,7 @@ async def test_subscribers_hear_real_differences_only(cluster: Cluster) -> None:
     a = cluster.members["a"]
     a.subscribe("fraud", Fraud, fraud)
     a.subscribe("fraud.deny_score", int, score)
-    end = a.subscribe("log", Log, log)
+    end = a.subscribe("log", Log, log, check=lambda new: None)
     a.subscribe_entry("flags.cart", bool, flag)
     await set_(cluster, fraud__deny_score=90, limits__enabled=True)
     assert sorted(heard) == [("fraud", 80, 90), ("score", 80, 90)]
@@ -206,9 +207,27 @@ async def test_subscribers_hear_real_differences_only(cluster: Cluster) -> None:
     await cluster.hub.edit(Edit(unsets=("flags.cart",)), author="ann", reason="")
     assert heard == [("flag", None, True), ("flag", True, None)]
     heard.clear()
+    assert "log" in a.report().prefixes
+    assert a.report().checks == ("log",)
     end()
+    assert "log" not in a.report().prefixes
+    assert a.report().checks == ()
     await set_(cluster, log__level="DEBUG")
     assert heard == []
+
+
+@on_cluster
+async def test_what_a_secret_store_holds_is_no_reference(cluster: Cluster) -> None:
+    """Whoever may write a secret cannot make it point elsewhere."""
+    assert cluster.hub is not None
+    cluster.secrets.values["vault:a#b"] = "another"
+    written = Given("vault:a#b", "kubernetes:mail", final=True)
+    offered = Layer("kubernetes", {"smtp.password": written})
+    await cluster.hub.offer({"kubernetes": offered}, reason="a Secret")
+    await cluster.agree()
+    password = cluster.members["a"].settings.smtp.password
+    assert password is not None
+    assert password.get_secret_value() == "vault:a#b"
 
 
 @on_cluster
