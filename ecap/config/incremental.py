@@ -24,11 +24,7 @@ class Incremental:
     def found(self, given: Mapping[Source, Layer], present: Overrides) -> dict[str, Found]:
         """What counts for each key. Nearly every change is of an override alone."""
         lower = {"defaults": schema.defaults(), **given}
-        # The same objects, not equal ones: 1 and True are equal, and no flag is 1.
-        known = lower.keys() == self._layers.keys() and all(
-            layer is self._layers[source] for source, layer in lower.items()
-        )
-        if not known:
+        if lower != self._layers:
             self._layers, self._lower = lower, layers.resolve(lower)
         return layers.laid_over(self._lower, overrides.layer(present))
 

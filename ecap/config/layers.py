@@ -31,6 +31,13 @@ class Given:
     version: str | None = None
     """What the source calls this state of the value."""
 
+    def __eq__(self, other: object) -> bool:
+        """1, 1.0 and True are equal, but `flags.x: 1` is another file than `flags.x: true`."""
+        return isinstance(other, Given) and self._exactly() == other._exactly()
+
+    def _exactly(self) -> tuple[Any, ...]:
+        return repr(self.value), self.place, self.expands, self.final, self.version
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

@@ -85,6 +85,13 @@ async def test_a_write_in_place(folder: Path, follower: Follower) -> None:
         assert await follower.next() == {"orders.max_lines": lines}
 
 
+async def test_what_is_equal_in_python_is_another_file(folder: Path, follower: Follower) -> None:
+    for written, value in (("true", True), ("1", 1), ("1.0", 1.0)):
+        (folder / "base.yaml").write_text(f"flags: {{x: {written}}}\n")
+        found = (await follower.next())["flags.x"]
+        assert (type(found), found) == (type(value), value)
+
+
 async def test_an_atomic_rename(folder: Path, follower: Follower) -> None:
     for lines in (2, 3):
         (folder / "base.yaml.part").write_text(f"orders: {{max_lines: {lines}}}\n")

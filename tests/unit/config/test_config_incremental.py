@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-from functools import cache
 from typing import Any
 
 import pytest
@@ -32,16 +30,9 @@ _VALUES: dict[str, list[Any]] = {
 _EDIT = st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in _VALUES.items()})
 
 
-@cache
-def _base(written: str) -> Layer:
-    """The same object as long as it says the same, as a source's."""
-    values: dict[str, Any] = ast.literal_eval(written)
-    return Layer("base", {k: Given(v, f"base: {k}") for k, v in values.items()})
-
-
 def result(incremental: Incremental, base: dict[str, Any], over: dict[str, Any]) -> Any:
     """Settings and leaves, or what refuses them."""
-    given_ = {"base": _base(repr(base))}
+    given_ = {"base": Layer("base", {k: Given(v, f"base: {k}") for k, v in base.items()})}
     present = {k: Override(value=v, author="ann", reason="", at=0.0) for k, v in over.items()}
     found = incremental.found(given_, present)  # type: ignore[arg-type]
     layers = {"defaults": schema.defaults(), **given_, "override": layer(present)}
