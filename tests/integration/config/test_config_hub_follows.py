@@ -6,13 +6,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from test_config_hub_actor import (  # noqa: F401  fixtures
-    empty,
-    environ,
-    ring,
-    started,
-    well,
-)
+from hub_actor import started, well
 
 from ecap import logs
 from ecap.clients.postgres import Pool
@@ -29,9 +23,9 @@ def level() -> Iterator[None]:
 
 
 async def test_its_files_its_pool_and_its_level(
-    environ: dict[str, str],  # noqa: F811
-    ring: FileKeyring,  # noqa: F811
-    empty: Pool,  # noqa: F811
+    hub_environ: dict[str, str],
+    ring: FileKeyring,
+    empty: Pool,
 ) -> None:
     values = {
         "hub.file_poll_s": 0.7,
@@ -39,7 +33,7 @@ async def test_its_files_its_pool_and_its_level(
         "postgres.statement_timeout_s": 9.0,
         "log.level": "ERROR",
     }
-    async with started(environ) as hub:
+    async with started(hub_environ) as hub:
         await well(hub)
         opened = hub._open()
         pool = opened.pool._opened

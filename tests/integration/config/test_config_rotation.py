@@ -5,15 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from test_config_hub_actor import (  # noqa: F401  fixtures
-    change,
-    empty,
-    environ,
-    member,
-    ring,
-    started,
-    well,
-)
+from hub_actor import change, member, started, well
 
 from ecap.actors.config_hub import ConfigHub
 from ecap.cli.rotation import rotate
@@ -29,8 +21,8 @@ SECRET = "smtp.password"
 
 
 @pytest.fixture
-def soon(environ: dict[str, str]) -> dict[str, str]:  # noqa: F811
-    return {**environ, "ECAP__KEYRING__TRUST_S": "1"}
+def soon(hub_environ: dict[str, str]) -> dict[str, str]:
+    return {**hub_environ, "ECAP__KEYRING__TRUST_S": "1"}
 
 
 async def set_secret(hub: ConfigHub, keys: Keyring, plain: str) -> None:
@@ -48,8 +40,8 @@ async def kept(pool: Pool, version: int, keys: Keyring) -> str:
 
 async def test_the_old_key_is_retired_beside_a_running_hub(
     soon: dict[str, str],
-    ring: FileKeyring,  # noqa: F811
-    empty: Pool,  # noqa: F811
+    ring: FileKeyring,
+    empty: Pool,
     settings: Settings,
 ) -> None:
     old = ring.load().ring
@@ -83,8 +75,8 @@ async def test_the_old_key_is_retired_beside_a_running_hub(
 
 async def test_a_hub_that_missed_the_rotation_seals_from_what_it_read(
     soon: dict[str, str],
-    ring: FileKeyring,  # noqa: F811
-    empty: Pool,  # noqa: F811
+    ring: FileKeyring,
+    empty: Pool,
 ) -> None:
     old = ring.load().ring
     async with started({**soon, "ECAP__KEYRING__POLL_S": "0.4"}) as hub:
