@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from bao import Bao, open_bao
+from config_tables import emptied
 from kube_namespace import Kube, open_namespace
 
-from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.config.keyring import Keyring, new_key
@@ -49,10 +49,5 @@ def hub_environ(tmp_path: Path, servers: Runtime) -> dict[str, str]:
 @pytest.fixture
 async def empty(settings: Settings) -> AsyncIterator[Pool]:
     async with open_pool(settings.postgres, service="test") as pool:
-        await migrate(pool)
-        async with pool.transaction() as conn:
-            await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.history")
-            await conn.execute("ALTER TABLE config.history ENABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.states")
+        await emptied(pool)
         yield pool

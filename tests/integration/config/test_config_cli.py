@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from bao import Bao
+from config_tables import emptied
 
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
 from ecap.config import Settings, keyring_live, loading
 from ecap.config.hub import Hub
@@ -73,12 +73,7 @@ def ecap(environ: dict[str, str], tmp_path: Path) -> Run:
 async def history(settings: Settings, environ: dict[str, str], ring: Keyring) -> None:
     """Three versions, the last one refused."""
     async with open_pool(settings.postgres, service="test") as pool:
-        await migrate(pool)
-        async with pool.transaction() as conn:
-            await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.history")
-            await conn.execute("ALTER TABLE config.history ENABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.states")
+        await emptied(pool)
         layers = loading.layers(environ)
         hub = Hub(
             history=PostgresHistory(pool),

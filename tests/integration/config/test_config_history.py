@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from config_tables import emptied
 
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.config.control import Keyring as Section
@@ -26,18 +26,9 @@ from ecap.errors import Fenced, Misconfigured
 @pytest.fixture
 async def pool(settings: Settings) -> AsyncIterator[Pool]:
     async with open_pool(settings.postgres, service="test") as opened:
-        await migrate(opened)
-        await _empty(opened)
+        await emptied(opened)
         yield opened
-        await _empty(opened)
-
-
-async def _empty(pool: Pool) -> None:
-    async with pool.transaction() as conn:
-        await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
-        await conn.execute("DELETE FROM config.history")
-        await conn.execute("ALTER TABLE config.history ENABLE TRIGGER history_append_only")
-        await conn.execute("DELETE FROM config.states")
+        await emptied(opened)
 
 
 @pytest.fixture(params=["memory", "postgres"])

@@ -132,7 +132,12 @@ async def test_a_second_hub_ends_the_first(
         await well(hub)
         report = Report("m", "one", "test", running=1)
         waiting = asyncio.create_task(hub.handle("exchange", report, {}), name="waiting")
-        await asyncio.sleep(0)
+
+        async def held() -> bool:
+            found = await hub.handle("members", None, {})
+            return any(one["member"] == "m" for one in found["members"])
+
+        await until(held)
         history = PostgresHistory(empty)
         intruder = Event(1, "settled", time.time(), "another hub", "", {"members": {}})
         await history.append([intruder], after=await history.last(), state=None)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from bao import Bao
+from config_tables import emptied
 from waiting import until
 
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
 from ecap.config import Settings
 from ecap.config.hub import Hub
@@ -59,12 +59,7 @@ async def running(
         open_pool(settings.postgres, service="test") as pool,
         open_origins(environ, clock=clock, wall=time.time, rng=random.Random(1)) as origins,
     ):
-        await migrate(pool)
-        async with pool.transaction() as conn:
-            await conn.execute("ALTER TABLE config.history DISABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.history")
-            await conn.execute("ALTER TABLE config.history ENABLE TRIGGER history_append_only")
-            await conn.execute("DELETE FROM config.states")
+        await emptied(pool)
         hub = Hub(
             history=PostgresHistory(pool),
             keys=origins.keyring,

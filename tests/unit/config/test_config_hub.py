@@ -326,19 +326,18 @@ async def test_a_check_that_the_hub_has_not_heard_of_refuses_all_the_same(
 @on_cluster
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_member_of_another_release_is_asked_and_gets_everything(
-    cluster: Cluster, late: bool, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, late: bool
 ) -> None:
     orders: list[Order] = []
-    exchange = cluster.exchange
 
     async def another(report: Report) -> Order:
         if report.member != "d":
-            return await exchange(report)
-        order = await exchange(msgspec.structs.replace(report, release="another"))
+            return await cluster.reach(report)
+        order = await cluster.reach(msgspec.structs.replace(report, release="another"))
         orders.append(order)
         return order
 
-    monkeypatch.setattr(cluster, "exchange", another)
+    cluster.link = another
     if late:
         await set_(cluster, log__level="ERROR")
     await cluster.add("d").joined(timeout_s=5)
@@ -350,19 +349,16 @@ async def test_a_member_of_another_release_is_asked_and_gets_everything(
 
 
 @on_cluster
-async def test_an_order_carries_what_the_member_lacks(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_order_carries_what_the_member_lacks(cluster: Cluster) -> None:
     told: dict[str, list[Any]] = {}
-    exchange = cluster.exchange
 
     async def listening(report: Report) -> Order:
-        order = await exchange(report)
+        order = await cluster.reach(report)
         if order.kind != "nothing":
             told.setdefault(report.member, []).append((order.kind, order.content))
         return order
 
-    monkeypatch.setattr(cluster, "exchange", listening)
+    cluster.link = listening
     cluster.members["b"].subscribe("fraud.deny_score", int, _nothing, check=lambda new: None)
     await cluster.heard()
     await set_(cluster, fraud__deny_score=90)
@@ -384,22 +380,19 @@ async def test_an_order_carries_what_the_member_lacks(
 
 
 @on_cluster
-async def test_a_member_that_lost_what_it_prepared_is_sent_it_again(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_member_that_lost_what_it_prepared_is_sent_it_again(cluster: Cluster) -> None:
     b = cluster.members["b"]
     b.subscribe("fraud.deny_score", int, _nothing, check=lambda new: None)
-    exchange = cluster.exchange
     lost: list[Order] = []
 
     async def losing(report: Report) -> Order:
-        order = await exchange(report)
+        order = await cluster.reach(report)
         if order.kind == "apply" and order.content is None and not lost:
             lost.append(order)
             b._staged = None
         return order
 
-    monkeypatch.setattr(cluster, "exchange", losing)
+    cluster.link = losing
     await cluster.heard()
     await set_(cluster, fraud__deny_score=90)
     assert len(lost) == 1
@@ -551,18 +544,17 @@ async def test_one_that_cannot_go_along_later_is_seen_in_the_ledger(cluster: Clu
     ("deaf_to", "said"), [("prepare", "b does not answer"), ("apply", "undone: b does not take it")]
 )
 async def test_a_member_that_talks_but_does_nothing_stops_the_change(
-    cluster: Cluster, deaf_to: str, said: str, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, deaf_to: str, said: str
 ) -> None:
-    exchange = cluster.exchange
 
     async def deaf(report: Report) -> Order:
-        order = await exchange(report)
+        order = await cluster.reach(report)
         if report.member == "b" and order.kind == deaf_to and order.version == 2:
             await asyncio.sleep(0.5)
             return Order("nothing")
         return order
 
-    monkeypatch.setattr(cluster, "exchange", deaf)
+    cluster.link = deaf
     cluster.members["b"].subscribe("fraud.deny_score", int, _nothing, check=lambda new: None)
     await cluster.heard()
     started = clock()
