@@ -15,8 +15,8 @@ import uvloop
 from bench.http import token
 from bench.load import open_loop, percentile
 from bench.system import System
-from ecap.domain.ids import new_id
-from ecap.domain.scoring import ScoreQuestion
+from ecap.domain.fraud.scoring import ScoreQuestion
+from ecap.domain.values.ids import new_id
 
 _CUSTOMERS = 200
 _CALLS = 1000

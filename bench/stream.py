@@ -36,13 +36,16 @@ from ecap.clients.kafka import (
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings, load
-from ecap.domain import events
-from ecap.domain.ids import new_id
-from ecap.domain.partitions import partition_of
+from ecap.domain.events.codec import decode, encode
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderPlaced
+from ecap.domain.events.topics import TOPICS
+from ecap.domain.values.ids import new_id
+from ecap.domain.values.partitions import partition_of
 from ecap.local.servers import open_servers
 
 _CUSTOMERS = 20_000
-_PARTITIONS = events.TOPICS["transactions"].partitions
+_PARTITIONS = TOPICS["transactions"].partitions
 _RESET = """
 TRUNCATE fraud.decisions, fraud.alerts, fraud.outbox, stream.partitions, stream.snapshots
 """
@@ -64,10 +67,10 @@ def _transaction(
     rng: random.Random, user: UUID, products: list[tuple[UUID, str, int]], now: datetime
 ) -> tuple[int, bytes]:
     lines = tuple(
-        events.Line(product_id, category, rng.randint(1, 3), price)
+        Line(product_id, category, rng.randint(1, 3), price)
         for product_id, category, price in rng.sample(products, rng.choice((1, 1, 2, 3)))
     )
-    placed = events.OrderPlaced(
+    placed = OrderPlaced(
         order_id=new_id(),
         user_id=user,
         amount_minor=sum(line.quantity * line.unit_price_minor for line in lines),
@@ -79,8 +82,8 @@ def _transaction(
         latitude=40.7 + user.int % 100 / 1000,
         longitude=-74.0,
     )
-    event = events.new_event(placed, key=str(user), producer="orders", now=now)
-    return partition_of(str(user), _PARTITIONS), events.encode(event)
+    event = new_event(placed, key=str(user), producer="orders", now=now)
+    return partition_of(str(user), _PARTITIONS), encode(event)
 
 
 async def _produce(settings: Settings, batch: list[tuple[int, bytes]]) -> None:
@@ -110,7 +113,7 @@ async def _bare_loop(settings: Settings, count: int) -> float:
             found = await consumer.getmany(timeout_ms=1000, max_records=2000)
             for records in found.values():
                 for record in records:
-                    events.decode(record.value)
+                    decode(record.value)
                 seen += len(records)
         return time.perf_counter() - begin
 

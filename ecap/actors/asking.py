@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from ecap.actors.directory import Directory, Place
-from ecap.domain.events import TOPICS
-from ecap.domain.partitions import partition_of
+from ecap.domain.events.topics import TOPICS
+from ecap.domain.values.partitions import partition_of
 from ecap.errors import DeadlineExceeded, NotFound, Unavailable
 from ecap.mesh import MeshClient
 

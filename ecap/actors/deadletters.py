@@ -17,8 +17,9 @@ import msgspec
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
-from ecap.domain.events import DLQ_SUFFIX, Envelope
-from ecap.domain.ids import new_id
+from ecap.domain.events.envelope import Envelope
+from ecap.domain.events.topics import DLQ_SUFFIX
+from ecap.domain.values.ids import new_id
 from ecap.errors import NotFound
 
 _SQL = load_queries("ecap.actors")

@@ -19,7 +19,7 @@ from ecap.actors.replaying import replay
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
 from ecap.config.streams import Stream
-from ecap.domain.events import TOPICS
+from ecap.domain.events.topics import TOPICS
 from ecap.errors import Fenced
 
 _log = logs.get("ecap.shard")

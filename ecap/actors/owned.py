@@ -16,7 +16,8 @@ from ecap.actors.pipeline import Pipeline, Record
 from ecap.actors.snapshots import Snapshot
 from ecap.actors.tracing import Traced
 from ecap.clients.kafka import ConsumerRecord
-from ecap.domain.events import Event, EventError, decode
+from ecap.domain.events.codec import EventError, decode
+from ecap.domain.events.envelope import Event
 
 _log = logs.get("ecap.shard")
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from ecap.clients.postgres import Connection
-from ecap.domain.events import Event
+from ecap.domain.events.envelope import Event
 
 State = TypeVar("State")
 Result = TypeVar("Result")

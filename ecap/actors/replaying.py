@@ -10,7 +10,7 @@ from ecap.actors.deadletters import DeadLetters, Requested
 from ecap.actors.leases import Place
 from ecap.actors.owned import REFUSED, Owned, Poisoned
 from ecap.actors.pipeline import Pipeline, Record
-from ecap.domain.events import EventError, decode
+from ecap.domain.events.codec import EventError, decode
 
 
 async def replay(

@@ -22,8 +22,8 @@ from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings
 from ecap.config.streams import Stream
-from ecap.domain.events import TOPICS
-from ecap.domain.partitions import partition_of
+from ecap.domain.events.topics import TOPICS
+from ecap.domain.values.partitions import partition_of
 from ecap.errors import Fenced, NotFound, Retryable, Unavailable
 
 _log = logs.get("ecap.shard")

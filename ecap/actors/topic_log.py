@@ -13,8 +13,8 @@ from datetime import datetime
 from ecap.clients.outbox import SCHEMAS
 from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
-from ecap.domain.events import DLQ_PARTITIONS, DLQ_SUFFIX, TOPICS
-from ecap.domain.partitions import partition_of
+from ecap.domain.events.topics import DLQ_PARTITIONS, DLQ_SUFFIX, TOPICS
+from ecap.domain.values.partitions import partition_of
 
 _SQL = load_queries("ecap.actors")
 _TEMPLATES = load_queries("ecap.actors", "outbox.sql")

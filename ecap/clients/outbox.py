@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ecap.clients.postgres import Connection
-from ecap.domain import events
+from ecap.domain.events.codec import encode
+from ecap.domain.events.envelope import Event
 from ecap.errors import Invalid
 
 # Schemas are constants of this program, never input; listed so that SQL text can
@@ -34,7 +35,7 @@ _INSERT = {
 MAX_EVENT_BYTES = 1_000_000
 
 
-async def append(conn: Connection, schema: str, topic: str, batch: Sequence[events.Event]) -> None:
+async def append(conn: Connection, schema: str, topic: str, batch: Sequence[Event]) -> None:
     """Write the events in the caller's transaction, in order. Raises Invalid for one that
     no broker would take, so that nothing is accepted that cannot be told."""
     if not batch:
@@ -49,8 +50,8 @@ async def append(conn: Connection, schema: str, topic: str, batch: Sequence[even
     )
 
 
-def _encoded(event: events.Event) -> bytes:
-    body = events.encode(event)
+def _encoded(event: Event) -> bytes:
+    body = encode(event)
     if len(body) > MAX_EVENT_BYTES:
         raise Invalid(f"{event.type} takes {len(body)} bytes; {MAX_EVENT_BYTES} may be told")
     return body

@@ -17,8 +17,8 @@ from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.keyring import PREFIX
 from ecap.config.sealed_rows import sealed
-from ecap.domain import events
-from ecap.domain.events import Envelope
+from ecap.domain.events import codec
+from ecap.domain.events.envelope import Envelope
 from ecap.errors import Misconfigured
 
 _SQL = load_queries("ecap.clients", "sealing.sql")
@@ -89,11 +89,11 @@ class _Plain(msgspec.Struct):
 def registration(body: bytes, keys: Keys) -> bytes | None:
     """user.registered version 1 as version 2; None for everything else."""
     try:
-        envelope = events.decode_envelope(body)
+        envelope = codec.decode_envelope(body)
         if (envelope.type, envelope.version) != ("user.registered", 1):
             return None
         user = msgspec.json.decode(envelope.payload, type=_Plain)
-    except (events.EventError, msgspec.MsgspecError):
+    except (codec.EventError, msgspec.MsgspecError):
         return None
     fields = {"email": user.email, "display_name": user.display_name}
     token = PREFIX + sealed(keys(), user.user_id, fields).decode()

@@ -19,7 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from ecap.domain.money import MAX_MINOR, to_decimal
+from ecap.domain.values.money import MAX_MINOR, to_decimal
 from ecap.errors import Invalid
 
 Item = TypeVar("Item")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ecap.actors.asking import ShardClient
-from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
+from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Unavailable
 from ecap.serve.process import Process
 

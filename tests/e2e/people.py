@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx
 
-from ecap.domain.money import to_decimal
+from ecap.domain.values.money import to_decimal
 from ecap.local.demo.shelf import Basket, total_minor
 
 # RFC 2544 keeps 198.18.0.0/15 for tests; the demo's shoppers live in the first half.

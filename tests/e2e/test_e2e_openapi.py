@@ -21,7 +21,7 @@ import pytest
 from e2e.people import Person, register
 from e2e.system import System
 
-from ecap.domain.roles import scopes_of
+from ecap.domain.accounts.roles import scopes_of
 
 _PROGRAM = Path(sys.executable).with_name("schemathesis")
 _WITHIN_S = 600

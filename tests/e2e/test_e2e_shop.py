@@ -16,7 +16,7 @@ import pytest
 from e2e.people import Person, register
 from e2e.system import System, until
 
-from ecap.domain.money import to_decimal
+from ecap.domain.values.money import to_decimal
 from ecap.local.demo.shelf import Basket, Shelf, Wanted, total_minor
 
 _RNG = Random(2)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
-from ecap.domain.money import to_minor
+from ecap.domain.values.money import to_minor
 
 _SQL = load_queries("ecap.local.demo")
 ANALYTICS = "analytics"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import UUID
 
-from ecap.domain.money import to_minor
+from ecap.domain.values.money import to_minor
 from ecap.errors import Unavailable
 from ecap.local.demo.door import FrontDoor
 from ecap.local.demo.shelf import Goods, Shelf

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from ecap.domain.events import Decision
+from ecap.domain.events.orders import Decision
 from ecap.local.demo.people import FRAUDS, Person
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecap.domain.money import to_decimal
+from ecap.domain.values.money import to_decimal
 
 
 def money(minor: int) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from ecap.domain.thresholds import Thresholds
+from ecap.domain.fraud.thresholds import Thresholds
 from ecap.local.demo.people import Kind, cast, person
 from ecap.local.demo.script import TESTER_ORDERS, Script
 from ecap.local.demo.shelf import Shelf

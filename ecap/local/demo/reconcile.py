@@ -7,11 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from ecap.domain.events import (
-    Event,
-    OrderCancelled,
-    OrderPlaced,
-)
+from ecap.domain.events.envelope import Event
+from ecap.domain.events.orders import OrderCancelled, OrderPlaced
 from ecap.local.demo.books import Analytics, Entry, Notice
 from ecap.local.demo.comparing import Row, compare, compare_ids, compare_sums, named
 from ecap.local.demo.ledger import Ledger

@@ -14,15 +14,10 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from ecap.domain.events import (
-    Event,
-    OrderApproved,
-    OrderCancelled,
-    OrderDenied,
-    OrderPlaced,
-)
-from ecap.domain.revenue import Totals
-from ecap.domain.windows import micros, moment
+from ecap.domain.analytics.revenue import Totals
+from ecap.domain.events.envelope import Event
+from ecap.domain.events.orders import OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.values.windows import micros, moment
 from ecap.local.demo.books import Analytics
 from ecap.local.demo.money import money
 

@@ -26,7 +26,7 @@ from ecap.local.demo.reconcile import reconcile
 from ecap.local.demo.traffic import send
 from ecap.local.demo.view import View, view
 from ecap.local.demo.watch import Login, Watch
-from ecap.pipelines.stream.fraud.pipeline import thresholds
+from ecap.pipelines.stream.fraud.thresholds import thresholds
 
 
 class Screen(Protocol):

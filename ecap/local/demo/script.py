@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from ecap.domain.geo import haversine_km
-from ecap.domain.thresholds import Thresholds
+from ecap.domain.fraud.thresholds import Thresholds
+from ecap.domain.fraud.travel import haversine_km
 from ecap.local.demo.people import PLACES, Person, Place
 from ecap.local.demo.shelf import Basket, Shelf
 from ecap.local.demo.steps import (

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ecap.domain.ids import order_id
-from ecap.domain.money import to_decimal, to_minor
+from ecap.domain.values.ids import order_id
+from ecap.domain.values.money import to_decimal, to_minor
 from ecap.errors import Unavailable
 from ecap.local.demo.account import BACKOFF_S, Account
 from ecap.local.demo.door import Answer, FrontDoor

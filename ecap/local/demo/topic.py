@@ -14,7 +14,9 @@ from ecap.clients.kafka import (
     translated,
 )
 from ecap.config.infrastructure import Kafka
-from ecap.domain.events import TOPICS, Event, EventError, decode
+from ecap.domain.events.codec import EventError, decode
+from ecap.domain.events.envelope import Event
+from ecap.domain.events.topics import TOPICS
 from ecap.errors import Unavailable
 from ecap.local.demo.books import Slot
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecap.domain.events import Decision
+from ecap.domain.events.orders import Decision
 from ecap.local.demo.latency import Latency, Meter, percentile
 from ecap.local.demo.ledger import Ledger
 

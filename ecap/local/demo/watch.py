@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ecap.domain.money import to_minor
+from ecap.domain.values.money import to_minor
 from ecap.errors import Unavailable
 from ecap.local.demo.door import FrontDoor
 from ecap.local.demo.exposition import Samples

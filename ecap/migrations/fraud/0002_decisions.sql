@@ -4,7 +4,7 @@ CREATE TABLE fraud.decisions (
     user_id uuid NOT NULL,
     decision text NOT NULL CHECK (decision IN ('approve', 'review', 'deny')),
     score smallint NOT NULL CHECK (score BETWEEN 0 AND 100),
-    reasons text[] NOT NULL,                        -- codes of ecap.domain.rules, strongest first
+    reasons text[] NOT NULL,                        -- codes of ecap.domain.fraud.rules, strongest first
     amount numeric(14, 2) NOT NULL,
     currency text NOT NULL,
     scored_live boolean NOT NULL,                   -- the shard answered before the order was placed

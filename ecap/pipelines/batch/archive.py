@@ -21,7 +21,7 @@ from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config import Settings
-from ecap.domain.events import EventError, decode_envelope, open_envelope
+from ecap.domain.events.codec import EventError, decode_envelope, open_envelope
 from ecap.errors import Conflict, Unavailable
 from ecap.pipelines.batch import history
 from ecap.pipelines.batch.history import TOPIC, Slice

@@ -9,9 +9,9 @@ import msgspec
 
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
-from ecap.domain.money import to_decimal, to_minor
-from ecap.domain.revenue import Totals
-from ecap.domain.windows import micros, moment
+from ecap.domain.analytics.revenue import Totals
+from ecap.domain.values.money import to_decimal, to_minor
+from ecap.domain.values.windows import micros, moment
 
 _SQL = load_queries(__package__)
 

@@ -24,17 +24,18 @@ from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
 from ecap.config import Settings
 from ecap.config.services import Fraud
-from ecap.domain.events import DECISIONS, OrderPlaced, decode
-from ecap.domain.money import to_decimal
-from ecap.domain.rules import RULES
-from ecap.domain.scoring import Verdict
+from ecap.domain.events.codec import decode
+from ecap.domain.events.orders import DECISIONS, OrderPlaced
+from ecap.domain.fraud.rules import RULES
+from ecap.domain.fraud.scoring import Verdict
+from ecap.domain.values.money import to_decimal
 from ecap.pipelines.batch import history
 from ecap.pipelines.batch.history import TOPIC, Slice
 from ecap.pipelines.batch.jobs import Outcome, Rescore
 from ecap.pipelines.batch.spreading import Spread
-from ecap.pipelines.stream.fraud import pipeline as fraud
 from ecap.pipelines.stream.fraud.pipeline import FraudPipeline
 from ecap.pipelines.stream.fraud.sink import Decided
+from ecap.pipelines.stream.fraud.thresholds import thresholds
 
 _SQL = load_queries(__package__)
 _OWN = {"archive", "out", "examples"}
@@ -120,7 +121,7 @@ async def _rescore(settings: Settings, part: Whole, tried: Fraud, examples: int)
 
 class _Judge:
     def __init__(self, settings: Fraud) -> None:
-        self._pipeline = FraudPipeline(fraud.thresholds(settings), provisional_ttl=0)
+        self._pipeline = FraudPipeline(thresholds(settings), provisional_ttl=0)
         self._state = self._pipeline.new_state(TOPIC, 0)
 
     def judge(self, record: Record) -> Verdict | None:

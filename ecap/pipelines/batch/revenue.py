@@ -19,8 +19,8 @@ from ecap.actors.pipeline import Record
 from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Connection, Pool
 from ecap.config import Settings
-from ecap.domain.events import decode
-from ecap.domain.windows import micros, moment
+from ecap.domain.events.codec import decode
+from ecap.domain.values.windows import micros, moment
 from ecap.errors import Invalid
 from ecap.pipelines.batch import cells, history
 from ecap.pipelines.batch.cells import Cells, Key, Pair, Window

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
-from ecap.domain.revenue import Outcome
+from ecap.domain.analytics.revenue import Outcome
 from ecap.errors import Invalid
 from ecap.serve.models import Model
 

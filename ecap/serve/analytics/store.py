@@ -10,7 +10,8 @@ from uuid import UUID
 from ecap.clients import outbox
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
-from ecap.domain.events import Event, ProductSearched, ProductViewed, new_event
+from ecap.domain.events.browsing import ProductSearched, ProductViewed
+from ecap.domain.events.envelope import Event, new_event
 from ecap.mesh import current
 from ecap.serve.analytics.models import (
     BucketQuery,

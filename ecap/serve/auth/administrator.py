@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from ecap import logs
 from ecap.config.services import Auth
-from ecap.domain.roles import Role
+from ecap.domain.accounts.roles import Role
 from ecap.errors import Conflict
 from ecap.serve.auth.passwords import Passwords
 from ecap.serve.auth.store import Accounts

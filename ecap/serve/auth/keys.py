@@ -18,7 +18,7 @@ from ecap import logs
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
 from ecap.config.keyring_live import LiveKeyring
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured
 
 _SQL = load_queries("ecap.serve.auth")

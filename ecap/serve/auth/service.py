@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from ecap.config.following import Follow
 from ecap.config.keyring_live import open_keyring
 from ecap.config.services import Auth as Settings
-from ecap.domain.roles import Role
+from ecap.domain.accounts.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
 from ecap.serve.auth.administrator import FirstAdministrator
 from ecap.serve.auth.keys import SigningKeys

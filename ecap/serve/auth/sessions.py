@@ -15,7 +15,7 @@ from uuid import UUID
 from ecap import logs
 from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 from ecap.errors import Unauthenticated
 from ecap.serve.auth.models import Account
 from ecap.serve.auth.people import People

@@ -11,9 +11,10 @@ from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
 from ecap.config.keyring import PREFIX
-from ecap.domain.events import UserRegistered, new_event
-from ecap.domain.ids import new_id
-from ecap.domain.roles import Role
+from ecap.domain.accounts.roles import Role
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.users import UserRegistered
+from ecap.domain.values.ids import new_id
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery

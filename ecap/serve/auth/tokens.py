@@ -9,8 +9,8 @@ from uuid import UUID
 from joserfc import jwt
 
 from ecap.config.services import Auth
-from ecap.domain.ids import new_id
-from ecap.domain.roles import Role, scopes_of
+from ecap.domain.accounts.roles import Role, scopes_of
+from ecap.domain.values.ids import new_id
 from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.tokens import ALGORITHM, TOKEN_TYPE
 

@@ -10,9 +10,10 @@ from uuid import UUID
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, ForeignKeyViolation, Pool, Record, UniqueViolation
 from ecap.clients.queries import load_queries
-from ecap.domain.events import ProductUpserted, new_event
-from ecap.domain.ids import new_id
-from ecap.domain.money import to_minor
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.products import ProductUpserted
+from ecap.domain.values.ids import new_id
+from ecap.domain.values.money import to_minor
 from ecap.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.catalog.models import Category, NewProduct, Product, ProductChange, ProductQuery

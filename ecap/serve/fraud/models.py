@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from ecap.domain.events import Decision
+from ecap.domain.events.orders import Decision
 from ecap.serve.models import Amount, Currency, Model, PageQuery
 
 Score = Annotated[int, Field(ge=0, le=100)]

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ecap.domain.money import to_minor
-from ecap.domain.orders import card_fingerprint
-from ecap.domain.scoring import ScoreQuestion
+from ecap.domain.commerce.orders import card_fingerprint
+from ecap.domain.fraud.scoring import ScoreQuestion
+from ecap.domain.values.money import to_minor
 from ecap.serve.fraud.models import Scored, Transaction
 from ecap.serve.fraud.store import Decisions
 from ecap.serve.process import Process

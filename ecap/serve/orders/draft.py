@@ -9,10 +9,10 @@ from uuid import UUID
 
 from ecap.clients.postgres import Record
 from ecap.config.services import Orders as Limits
-from ecap.domain.events import Line, OrderPlaced
-from ecap.domain.money import MAX_MINOR, to_decimal, to_minor
-from ecap.domain.orders import DECIDED, amount_minor, card_fingerprint
-from ecap.domain.scoring import ScoreQuestion, Verdict
+from ecap.domain.commerce.orders import DECIDED, amount_minor, card_fingerprint
+from ecap.domain.events.orders import Line, OrderPlaced
+from ecap.domain.fraud.scoring import ScoreQuestion, Verdict
+from ecap.domain.values.money import MAX_MINOR, to_decimal, to_minor
 from ecap.errors import Conflict, Invalid
 from ecap.serve.orders.models import Change, NewOrder, Order, OrderLine
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from ecap import logs, metrics
 from ecap.config.flags import Feature
 from ecap.config.settings import Settings
-from ecap.domain.ids import order_id
-from ecap.domain.rules import UNAVAILABLE
-from ecap.domain.scoring import ScoreQuestion, Verdict
+from ecap.domain.fraud.rules import UNAVAILABLE
+from ecap.domain.fraud.scoring import ScoreQuestion, Verdict
+from ecap.domain.values.ids import order_id
 from ecap.errors import Overloaded
 from ecap.serve.idempotency import Attempt, replayed
 from ecap.serve.orders.draft import Draft, priced, within

@@ -12,11 +12,13 @@ from ecap.clients.postgres import Connection, Pool, Record, UniqueViolation
 from ecap.clients.queries import load_queries
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.sealed_rows import SealedRows
-from ecap.domain import ids
-from ecap.domain.events import Line, OrderStatus, Payload, new_event
-from ecap.domain.money import to_minor
-from ecap.domain.orders import Placed, changed, may_become, returns_stock, takes_stock
-from ecap.domain.scoring import Verdict
+from ecap.domain.commerce.orders import Placed, changed, may_become, returns_stock, takes_stock
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderStatus
+from ecap.domain.events.payload import Payload
+from ecap.domain.fraud.scoring import Verdict
+from ecap.domain.values import ids
+from ecap.domain.values.money import to_minor
 from ecap.errors import Conflict, NotFound
 from ecap.mesh import current
 from ecap.serve.idempotency import Attempt, InFlight

@@ -11,7 +11,7 @@ import pytest
 from counting import applied, orders, place, reconcile, until
 from stream_servers import Child, World
 
-from ecap.domain.events import Event
+from ecap.domain.events.envelope import Event
 from ecap.errors import Retryable
 
 BATCHES, SIZE = 60, 100

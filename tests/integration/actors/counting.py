@@ -17,8 +17,9 @@ import msgspec
 from ecap.actors.pipeline import Record
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Pool
-from ecap.domain.events import Event, OrderPlaced, new_event
-from ecap.domain.ids import new_id
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.orders import OrderPlaced
+from ecap.domain.values.ids import new_id
 
 
 @dataclass

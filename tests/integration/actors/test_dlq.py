@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ecap.actors.deadletters import DeadLetter, bury
 from ecap.cli import dlq
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 
 
 async def ecap(*argv: str) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from ecap.actors.topic_log import TopicLog
 from ecap.clients.kafka import TopicPartition, open_consumer
 from ecap.clients.outbox import MAX_EVENT_BYTES
 from ecap.clients.postgres import Pool
-from ecap.domain.events import TOPICS
+from ecap.domain.events.topics import TOPICS
 from ecap.errors import Invalid
 
 

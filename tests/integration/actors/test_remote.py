@@ -23,8 +23,8 @@ from ecap.actors.remote import ensure_supervisor, statuses, stop_all
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.config.traffic import CallPolicySettings, Mesh
-from ecap.domain.ids import new_id
-from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
+from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
+from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured, NotFound, Retryable
 from ecap.mesh import MeshClients, Unreached
 

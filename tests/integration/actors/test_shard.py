@@ -16,8 +16,8 @@ from ecap.actors.leases import NotOwner
 from ecap.actors.relay import OutboxRelay
 from ecap.actors.shard import Shard
 from ecap.clients import outbox
-from ecap.domain.events import encode
-from ecap.domain.ids import new_id
+from ecap.domain.events.codec import encode
+from ecap.domain.values.ids import new_id
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from ecap.actors.topic_log import TopicLog
 from ecap.clients import outbox
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import TOPICS, Event, new_event
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.topics import TOPICS
 from ecap.pipelines.batch.jobs import JOBS, Outcome
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from past import Past, event
 
-from ecap.domain.events import Line, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.events.orders import Line, OrderCancelled, OrderDenied, OrderPlaced
 from ecap.errors import Invalid
 from ecap.pipelines.batch.jobs import JOBS, parse
 from ecap.pipelines.stream.fraud.pipeline import build

@@ -11,17 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from past import Past, at, event
 
-from ecap.domain.events import (
-    Event,
-    Line,
-    OrderApproved,
-    OrderCancelled,
-    OrderDenied,
-    OrderPlaced,
-    UserRegistered,
-    new_event,
-)
-from ecap.domain.ids import new_id
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.orders import Line, OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.events.users import UserRegistered
+from ecap.domain.values.ids import new_id
 from ecap.errors import Invalid
 from ecap.pipelines.batch.jobs import Outcome
 from ecap.pipelines.stream.analytics.pipeline import build

@@ -18,7 +18,8 @@ from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.config.keyring import Keyring, new_key
-from ecap.domain.events import UserRegistered, decode
+from ecap.domain.events.codec import decode
+from ecap.domain.events.users import UserRegistered
 from ecap.errors import Misconfigured
 from ecap.local.state import open_state
 

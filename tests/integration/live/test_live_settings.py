@@ -15,7 +15,7 @@ import ecap
 from ecap.actors import hosting
 from ecap.actors.hub_link import CONFIG
 from ecap.config import keys, schema
-from ecap.domain.rules import RULES
+from ecap.domain.fraud.rules import RULES
 from ecap.local.scaling import scaling
 from ecap.local.up import SERVICES
 

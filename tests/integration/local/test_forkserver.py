@@ -23,7 +23,7 @@ from ecap.local import forked_worker
 _FACTS = """
 import json, os, random, sys
 from ray._raylet import WorkerID
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 print(json.dumps({
     "name": __name__, "argv": sys.argv, "path": sys.path[0], "cwd": os.getcwd(),
     "given": os.environ.get("GIVEN"), "own": "OWN" in os.environ, "pid": os.getpid(),

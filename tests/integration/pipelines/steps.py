@@ -13,14 +13,10 @@ from ecap.config import Settings
 from ecap.config.keyring import PREFIX
 from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.config.sealed_rows import sealed
-from ecap.domain.events import (
-    Line,
-    OrderChanged,
-    OrderPlaced,
-    Payload,
-    UserRegistered,
-    new_event,
-)
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderChanged, OrderPlaced
+from ecap.domain.events.payload import Payload
+from ecap.domain.events.users import UserRegistered
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

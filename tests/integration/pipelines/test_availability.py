@@ -15,17 +15,11 @@ from hypothesis import strategies as st
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import (
-    Line,
-    OrderApproved,
-    OrderCancelled,
-    OrderDenied,
-    OrderPlaced,
-    Payload,
-    decode,
-    new_event,
-)
-from ecap.domain.ids import new_id
+from ecap.domain.events.codec import decode
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.events.payload import Payload
+from ecap.domain.values.ids import new_id
 from ecap.pipelines.stream.availability.pipeline import AvailabilityPipeline, build
 from ecap.pipelines.stream.inventory import pipeline as inventory
 from ecap.serve.catalog.store import Catalog

@@ -25,12 +25,9 @@ from steps import changed, placed, record, registered, run
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import (
-    NotificationDelivered,
-    NotificationFailed,
-    OrderCancelled,
-    decode,
-)
+from ecap.domain.events.codec import decode
+from ecap.domain.events.notifications import NotificationDelivered, NotificationFailed
+from ecap.domain.events.orders import OrderCancelled
 from ecap.local.runtime import Runtime
 from ecap.pipelines.stream.notifications.claims import Claims, Finished
 from ecap.pipelines.stream.notifications.delivery import DeliveryWorker

@@ -10,7 +10,9 @@ from steps import START, at, changed, placed, record, run
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import FraudAlert, OrderApproved, OrderCancelled, decode
+from ecap.domain.events.alerts import FraudAlert
+from ecap.domain.events.codec import decode
+from ecap.domain.events.orders import OrderApproved, OrderCancelled
 from ecap.pipelines.stream.fraud.pipeline import build
 
 

@@ -11,8 +11,11 @@ import pytest
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import Payload, ProductUpserted, ProductViewed, new_event
-from ecap.domain.ids import new_id
+from ecap.domain.events.browsing import ProductViewed
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.payload import Payload
+from ecap.domain.events.products import ProductUpserted
+from ecap.domain.values.ids import new_id
 from ecap.pipelines.stream.inventory.pipeline import InventoryPipeline, build
 
 

@@ -7,7 +7,7 @@ from steps import START, record, registered, run
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import UserRegistered
+from ecap.domain.events.users import UserRegistered
 from ecap.pipelines.stream.users.pipeline import build
 
 

@@ -15,8 +15,9 @@ from ecap.actors.shard import Shard
 from ecap.clients import outbox
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import OrderCancelled, new_event
-from ecap.domain.ids import new_id
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import OrderCancelled
+from ecap.domain.values.ids import new_id
 from ecap.pipelines.stream.analytics import pipeline as analytics
 from ecap.pipelines.stream.fraud import pipeline as fraud
 from ecap.pipelines.stream.notifications import pipeline as notifications

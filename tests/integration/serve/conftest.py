@@ -19,8 +19,8 @@ from starlette.routing import Route
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
-from ecap.domain.ids import new_id
-from ecap.domain.roles import Role, scopes_of
+from ecap.domain.accounts.roles import Role, scopes_of
+from ecap.domain.values.ids import new_id
 from ecap.serve.replica import Opener, build
 from ecap.serve.routing import Api
 

@@ -11,10 +11,13 @@ from uuid import UUID
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import Event, Payload, ProductUpserted, decode, new_event
-from ecap.domain.ids import new_id
-from ecap.domain.money import to_minor
-from ecap.domain.scoring import ScoreAnswer, ScoreQuestion
+from ecap.domain.events.codec import decode
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.payload import Payload
+from ecap.domain.events.products import ProductUpserted
+from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
+from ecap.domain.values.ids import new_id
+from ecap.domain.values.money import to_minor
 from ecap.pipelines.stream.fraud import pipeline as fraud
 from ecap.pipelines.stream.inventory.pipeline import InventoryPipeline
 

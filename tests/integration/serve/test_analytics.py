@@ -18,15 +18,11 @@ from shopping import bearer, product
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import (
-    Line,
-    OrderCancelled,
-    OrderPlaced,
-    ProductViewed,
-    decode,
-    new_event,
-)
-from ecap.domain.ids import new_id
+from ecap.domain.events.browsing import ProductViewed
+from ecap.domain.events.codec import decode
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderCancelled, OrderPlaced
+from ecap.domain.values.ids import new_id
 from ecap.pipelines.stream.analytics import pipeline as analytics
 from ecap.serve.analytics.live import Live
 from ecap.serve.analytics.routes import api

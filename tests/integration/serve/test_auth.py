@@ -15,8 +15,9 @@ from serving import bearer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import UserRegistered, decode
-from ecap.domain.ids import new_id
+from ecap.domain.events.codec import decode
+from ecap.domain.events.users import UserRegistered
+from ecap.domain.values.ids import new_id
 from ecap.serve.auth.routes import api
 from ecap.serve.auth.service import opened
 

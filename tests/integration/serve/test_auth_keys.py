@@ -17,7 +17,7 @@ from ecap.config.keyring import Key, Keyring
 from ecap.config.keyring_live import LiveKeyring
 from ecap.config.keyring_stores import Stored
 from ecap.config.services import Auth
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured
 from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.auth.passwords import open_passwords

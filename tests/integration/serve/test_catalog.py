@@ -13,8 +13,9 @@ import pytest
 from shopping import bearer
 
 from ecap.clients.postgres import Pool
-from ecap.domain.events import ProductUpserted, decode
-from ecap.domain.ids import new_id
+from ecap.domain.events.codec import decode
+from ecap.domain.events.products import ProductUpserted
+from ecap.domain.values.ids import new_id
 from ecap.serve.catalog.routes import api
 from ecap.serve.catalog.seed import CATEGORIES, products, seed
 from ecap.serve.catalog.service import opened

@@ -16,8 +16,9 @@ from shopping import OneShard, bearer
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import Line, OrderDenied, OrderPlaced, new_event
-from ecap.domain.ids import new_id
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderDenied, OrderPlaced
+from ecap.domain.values.ids import new_id
 from ecap.pipelines.stream.fraud import pipeline as fraud
 from ecap.serve.fraud.routes import api
 from ecap.serve.fraud.service import opened

@@ -16,7 +16,7 @@ from shopping import OneShard, stocked
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 from ecap.errors import Unavailable
 from ecap.serve.auth.routes import api as auth_api
 from ecap.serve.auth.service import opened as auth_opened

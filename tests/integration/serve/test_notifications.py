@@ -15,8 +15,9 @@ from shopping import bearer
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import Line, OrderPlaced, new_event
-from ecap.domain.ids import new_id
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderPlaced
+from ecap.domain.values.ids import new_id
 from ecap.pipelines.stream.notifications import pipeline as notifications
 from ecap.serve.notifications.routes import api
 from ecap.serve.notifications.service import opened

@@ -24,8 +24,8 @@ from shopping import (
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import OrderCancelled, OrderDenied, OrderPlaced
-from ecap.domain.ids import new_id
+from ecap.domain.events.orders import OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.values.ids import new_id
 from ecap.errors import Fenced, NotFound, Overloaded, Unavailable
 from ecap.serve.idempotency import Attempt
 from ecap.serve.models import encode_cursor

@@ -20,8 +20,8 @@ from shopping import OneShard, bearer, events_of, stock_of, stocked
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.domain.events import OrderCancelled, OrderPlaced
-from ecap.domain.ids import new_id
+from ecap.domain.events.orders import OrderCancelled, OrderPlaced
+from ecap.domain.values.ids import new_id
 from ecap.serve.orders.routes import api
 from ecap.serve.orders.service import opened
 

@@ -23,7 +23,7 @@ from ecap.config import Settings
 from ecap.config.keyring import Keyring, new_key
 from ecap.config.keyring_stores import FileKeyring, Plain
 from ecap.config.renewal import renew
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 from ecap.local.runtime import Runtime
 from ecap.local.state import open_state
 from ecap.serve.auth.routes import api as auth_api

@@ -19,7 +19,9 @@ from ecap.actors.cursor import Cursor, Remedy
 from ecap.actors.leases import Lease
 from ecap.actors.owned import Owned
 from ecap.actors.pipeline import Record
-from ecap.domain.events import ProductSearched, encode, new_event
+from ecap.domain.events.browsing import ProductSearched
+from ecap.domain.events.codec import encode
+from ecap.domain.events.envelope import new_event
 
 BODY = encode(
     new_event(

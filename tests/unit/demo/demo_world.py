@@ -7,16 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ecap.domain.events import (
-    Decision,
-    Event,
-    Line,
-    OrderCancelled,
-    OrderPlaced,
-    new_event,
-)
-from ecap.domain.revenue import Totals
-from ecap.domain.windows import micros, moment
+from ecap.domain.analytics.revenue import Totals
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.orders import Decision, Line, OrderCancelled, OrderPlaced
+from ecap.domain.values.windows import micros, moment
 from ecap.local.demo.books import Analytics, Entry, Notice, Position, Slot
 from ecap.local.demo.ledger import Accepted, Ledger
 from ecap.local.demo.people import PLACES, Person

@@ -8,16 +8,17 @@ from demo_world import shelf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecap.domain.features import features_of
-from ecap.domain.history import History, Transaction
-from ecap.domain.scoring import judge
-from ecap.domain.thresholds import Thresholds
-from ecap.domain.windows import SECOND
+from ecap.config.services import Fraud
+from ecap.domain.fraud.features import features_of
+from ecap.domain.fraud.profile import Profile, Transaction
+from ecap.domain.fraud.scoring import judge
+from ecap.domain.values.windows import SECOND
 from ecap.local.demo.plan import Wishes, plan
 from ecap.local.demo.shelf import total_minor
 from ecap.local.demo.steps import Order, Visit
+from ecap.pipelines.stream.fraud.thresholds import thresholds
 
-LIMITS = Thresholds()
+LIMITS = thresholds(Fraud())
 
 
 def planned(**wishes: object) -> list[Visit]:
@@ -78,7 +79,7 @@ def test_every_plan_can_be_followed(
 
 def verdicts(visit: Visit) -> list[tuple[Order, str]]:
     """What the real rules say when every event arrives at once."""
-    history, found = History(), []
+    history, found = Profile(), []
     for step in visit.steps:
         if not isinstance(step.action, Order):
             continue

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from demo_world import START, World, analytics
 
-from ecap.domain.events import encode
-from ecap.domain.ids import new_id
+from ecap.domain.events.codec import encode
+from ecap.domain.values.ids import new_id
 from ecap.local.demo.books import Analytics, Entry, Notice, Position, Slot
 from ecap.local.demo.comparing import Row, named
 from ecap.local.demo.ledger import Accepted

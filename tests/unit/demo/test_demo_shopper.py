@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from demo_world import shelf, somebody
 
-from ecap.domain.ids import order_id
+from ecap.domain.values.ids import order_id
 from ecap.errors import Unavailable
 from ecap.local.demo import shopper
 from ecap.local.demo.door import Answer

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from ecap.actors.pipeline import Record
-from ecap.domain.events import Line, OrderPlaced, Payload, new_event
-from ecap.domain.scoring import ScoreQuestion
+from ecap.domain.events.envelope import new_event
+from ecap.domain.events.orders import Line, OrderPlaced
+from ecap.domain.events.payload import Payload
+from ecap.domain.fraud.scoring import ScoreQuestion
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ import pytest
 from happenings import placed, record
 
 from ecap.config.settings import Settings
-from ecap.domain.events import Line, UserRegistered
+from ecap.domain.events.orders import Line
+from ecap.domain.events.users import UserRegistered
 from ecap.pipelines.stream.analytics.pipeline import build
 
 LATE_S = Settings().stream.late_after_s

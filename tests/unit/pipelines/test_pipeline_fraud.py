@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecap.config.settings import Settings
-from ecap.domain.events import OrderPlaced
-from ecap.domain.features import features_of
-from ecap.domain.history import History, Transaction
-from ecap.domain.scoring import judge
-from ecap.domain.windows import micros
+from ecap.domain.events.orders import OrderPlaced
+from ecap.domain.fraud.features import features_of
+from ecap.domain.fraud.profile import Profile, Transaction
+from ecap.domain.fraud.scoring import judge
+from ecap.domain.values.windows import micros
 from ecap.errors import Misconfigured
 from ecap.pipelines.stream.fraud.pipeline import FraudPipeline, build, thresholds
 from ecap.pipelines.stream.fraud.sink import Decided
@@ -82,7 +82,7 @@ def test_the_stream_equals_a_recomputation_from_scratch(orders: list, restart: i
 
     scratch = []
     for i, (user, order, seconds) in enumerate(history):
-        mine = History()
+        mine = Profile()
         for (other, before, then), verdict in zip(history[:i], streamed, strict=False):
             if other == user:
                 mine.learn(

@@ -10,7 +10,7 @@ import pytest
 from happenings import START, placed, record
 
 from ecap.config.settings import Settings
-from ecap.domain.events import OrderCancelled
+from ecap.domain.events.orders import OrderCancelled
 from ecap.errors import Misconfigured, Refused, Unavailable
 from ecap.pipelines.stream.notifications.channels import Channels
 from ecap.pipelines.stream.notifications.claims import Delivery

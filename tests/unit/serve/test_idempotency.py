@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ecap.domain.ids import new_id
+from ecap.domain.values.ids import new_id
 from ecap.errors import Invalid, Malformed
 from ecap.mesh import Principal
 from ecap.serve.idempotency import Attempt, attempt, replayed

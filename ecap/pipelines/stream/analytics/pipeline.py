@@ -17,17 +17,11 @@ from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.config.following import Follow
 from ecap.config.settings import Settings
-from ecap.domain.admission import admit_changed, admit_lines, admit_placed, admit_text
-from ecap.domain.events import (
-    OrderApproved,
-    OrderCancelled,
-    OrderDenied,
-    OrderPlaced,
-    ProductSearched,
-    ProductUpserted,
-    ProductViewed,
-)
-from ecap.domain.windows import SECOND, Watermark, micros
+from ecap.domain.events.admission import admit_changed, admit_lines, admit_placed, admit_text
+from ecap.domain.events.browsing import ProductSearched, ProductViewed
+from ecap.domain.events.orders import OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.events.products import ProductUpserted
+from ecap.domain.values.windows import SECOND, Watermark, micros
 from ecap.pipelines.stream.analytics import sink
 from ecap.pipelines.stream.analytics.sink import Counted
 

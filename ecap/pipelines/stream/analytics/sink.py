@@ -11,19 +11,14 @@ import msgspec
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Record
 from ecap.clients.queries import load_queries
-from ecap.domain.events import (
-    Event,
-    OrderChanged,
-    OrderPlaced,
-    ProductSearched,
-    ProductUpserted,
-    ProductViewed,
-    RevenueMinute,
-    new_event,
-)
-from ecap.domain.money import to_decimal, to_minor
-from ecap.domain.revenue import HOUR, Totals
-from ecap.domain.windows import moment
+from ecap.domain.analytics.revenue import HOUR, Totals
+from ecap.domain.events.browsing import ProductSearched, ProductViewed
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.orders import OrderChanged, OrderPlaced
+from ecap.domain.events.products import ProductUpserted
+from ecap.domain.events.revenue import RevenueMinute
+from ecap.domain.values.money import to_decimal, to_minor
+from ecap.domain.values.windows import moment
 
 _queries = load_queries(__package__)
 

@@ -15,9 +15,9 @@ from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings
-from ecap.domain.admission import admit_lines
-from ecap.domain.events import Line, OrderCancelled, OrderDenied, OrderPlaced
-from ecap.domain.orders import DECIDED, returns_stock, takes_stock
+from ecap.domain.commerce.orders import DECIDED, returns_stock, takes_stock
+from ecap.domain.events.admission import admit_lines
+from ecap.domain.events.orders import Line, OrderCancelled, OrderDenied, OrderPlaced
 
 _SQL = load_queries(__package__)
 

@@ -16,25 +16,19 @@ from ecap.clients.postgres import Connection
 from ecap.config.following import Follow
 from ecap.config.services import Fraud
 from ecap.config.settings import Settings
-from ecap.domain.admission import admit_changed, admit_placed
-from ecap.domain.events import (
-    Event,
-    OrderApproved,
-    OrderCancelled,
-    OrderDenied,
-    OrderPlaced,
-)
-from ecap.domain.features import Pending, features_of
-from ecap.domain.history import History, Transaction
-from ecap.domain.money import to_minor
-from ecap.domain.scoring import ScoreAnswer, ScoreQuestion, Verdict, judge
-from ecap.domain.thresholds import Thresholds
-from ecap.domain.windows import SECOND, micros
-from ecap.errors import Misconfigured
+from ecap.domain.events.admission import admit_changed, admit_placed
+from ecap.domain.events.envelope import Event
+from ecap.domain.events.orders import OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.fraud.features import Pending, features_of
+from ecap.domain.fraud.profile import Profile, Transaction
+from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion, Verdict, judge
+from ecap.domain.fraud.thresholds import Thresholds
+from ecap.domain.values.windows import SECOND, micros
 from ecap.pipelines.stream.fraud import sink
 from ecap.pipelines.stream.fraud.provisional import Provisionals
 from ecap.pipelines.stream.fraud.sink import Decided, Ended, Result
 from ecap.pipelines.stream.fraud.state import FraudState
+from ecap.pipelines.stream.fraud.thresholds import thresholds
 
 
 class FraudPipeline:
@@ -85,18 +79,18 @@ class FraudPipeline:
             order.latitude,
             order.longitude,
         )
-        history = state.customer(order.user_id.int)
-        late = history.is_late(transaction.at, self._thresholds)
+        profile = state.customer(order.user_id.int)
+        late = profile.is_late(transaction.at, self._thresholds)
         answer = state.provisional.confirm(key)
-        verdict = self._verdict(history, transaction, order, answer)
+        verdict = self._verdict(profile, transaction, order, answer)
         trusted = verdict.decision == "approve"
-        history.learn(transaction, self._thresholds, trusted=trusted)
+        profile.learn(transaction, self._thresholds, trusted=trusted)
         state.remember(key, transaction.at)
         return Decided(event, order, verdict, late)
 
     def _verdict(
         self,
-        history: History,
+        profile: Profile,
         transaction: Transaction,
         order: OrderPlaced,
         answer: ScoreAnswer | None,
@@ -108,7 +102,7 @@ class FraudPipeline:
         if answer is not None:
             found = Verdict(answer.decision, answer.score, answer.reasons)
         else:
-            found = judge(features_of(history, transaction, self._thresholds), self._thresholds)
+            found = judge(features_of(profile, transaction, self._thresholds), self._thresholds)
         if order.decision is None:
             return found
         reasons = dict.fromkeys((*order.reasons, *found.reasons))
@@ -131,7 +125,7 @@ class FraudPipeline:
             question.longitude,
         )
         features = features_of(
-            state.customers.peek(user) or History(),
+            state.customers.peek(user) or Profile(),
             transaction,
             self._thresholds,
             pending=provisional.of(user),
@@ -151,32 +145,6 @@ class FraudPipeline:
 
 def _ttl(settings: Fraud) -> int:
     return int(settings.provisional_ttl_s * SECOND)
-
-
-def thresholds(settings: Fraud) -> Thresholds:
-    """Raises Misconfigured for limits that contradict each other."""
-    for review, deny in (("review_score", "deny_score"), ("amount_review", "amount_deny")):
-        low, high = getattr(settings, review), getattr(settings, deny)
-        if low > high:
-            raise Misconfigured(f"fraud.{review} ({low}) is above fraud.{deny} ({high})")
-    return Thresholds(
-        review_score=settings.review_score,
-        deny_score=settings.deny_score,
-        amount_review_minor=to_minor(settings.amount_review),
-        amount_deny_minor=to_minor(settings.amount_deny),
-        velocity_window=settings.velocity_window_s * SECOND,
-        velocity_count=settings.velocity_count,
-        spend_window=settings.spend_window_s * SECOND,
-        spend_minor=to_minor(settings.spend_amount),
-        card_window=settings.card_window_s * SECOND,
-        card_count=settings.card_count,
-        card_small_minor=to_minor(settings.card_small_amount),
-        travel_kmh=settings.travel_kmh,
-        travel_min_km=settings.travel_min_km,
-        takeover_minor=to_minor(settings.takeover_amount),
-        lateness=settings.lateness_s * SECOND,
-        weights={str(code): points for code, points in settings.weights.items()},
-    )
 
 
 def build(settings: Settings) -> FraudPipeline:

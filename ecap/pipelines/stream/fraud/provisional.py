@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 import msgspec
 
-from ecap.domain.features import Pending
-from ecap.domain.scoring import ScoreAnswer
+from ecap.domain.fraud.features import Pending
+from ecap.domain.fraud.scoring import ScoreAnswer
 
 # Past this many, a customer's oldest no longer count: every limit is long reached,
 # and a question has to stay cheap.

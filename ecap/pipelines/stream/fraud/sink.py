@@ -10,17 +10,13 @@ import msgspec
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, UniqueViolation
 from ecap.clients.queries import load_queries
-from ecap.domain.events import (
-    Event,
-    FraudAlert,
-    OrderChanged,
-    OrderPlaced,
-    new_event,
-)
-from ecap.domain.ids import alert_id
-from ecap.domain.money import to_decimal
-from ecap.domain.revenue import outcome_of
-from ecap.domain.scoring import Verdict
+from ecap.domain.analytics.revenue import outcome_of
+from ecap.domain.events.alerts import FraudAlert
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.orders import OrderChanged, OrderPlaced
+from ecap.domain.fraud.scoring import Verdict
+from ecap.domain.values.ids import alert_id
+from ecap.domain.values.money import to_decimal
 
 _queries = load_queries(__package__)
 _COLUMNS = (

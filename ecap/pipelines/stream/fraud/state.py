@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ecap.domain.history import History
-from ecap.domain.windows import SECOND, Generations, Watermark
+from ecap.domain.fraud.profile import Profile
+from ecap.domain.values.windows import SECOND, Generations, Watermark
 from ecap.pipelines.stream.fraud.provisional import Provisionals
 
 # A customer is forgotten after one to two of these without a transaction.
@@ -23,17 +23,17 @@ class FraudState:
     __slots__ = ("customers", "provisional", "recent", "turns_at", "watermark")
 
     def __init__(self, provisional: Provisionals) -> None:
-        self.customers: Generations[int, History] = Generations()
+        self.customers: Generations[int, Profile] = Generations()
         self.recent: Generations[int, bool] = Generations()
         self.provisional = provisional
         self.watermark = Watermark()
         self.turns_at = 0
 
-    def customer(self, user: int) -> History:
+    def customer(self, user: int) -> Profile:
         """The history to add to."""
         found = self.customers.use(user)
         if found is None:
-            found = History()
+            found = Profile()
             self.customers.put(user, found)
         return found
 
@@ -87,10 +87,10 @@ def _ids(packed: bytes) -> Iterable[int]:
     return (int.from_bytes(packed[i : i + 16], "big") for i in range(0, len(packed), 16))
 
 
-def _pack_customers(customers: dict[int, History]) -> tuple[bytes, list[bytes]]:
+def _pack_customers(customers: dict[int, Profile]) -> tuple[bytes, list[bytes]]:
     return _pack_ids(customers), [history.pack() for history in customers.values()]
 
 
-def _unpack_customers(packed: tuple[bytes, list[bytes]]) -> dict[int, History]:
+def _unpack_customers(packed: tuple[bytes, list[bytes]]) -> dict[int, Profile]:
     ids, histories = packed
-    return dict(zip(_ids(ids), map(History.unpack, histories), strict=True))
+    return dict(zip(_ids(ids), map(Profile.unpack, histories), strict=True))

@@ -11,9 +11,9 @@ from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings
-from ecap.domain.admission import admit_text
-from ecap.domain.events import ProductUpserted
-from ecap.domain.money import MAX_MINOR, to_decimal
+from ecap.domain.events.admission import admit_text
+from ecap.domain.events.products import ProductUpserted
+from ecap.domain.values.money import MAX_MINOR, to_decimal
 
 _SQL = load_queries(__package__)
 _UNITS_MAX = 2**31 - 1  # integer

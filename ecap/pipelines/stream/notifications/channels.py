@@ -12,7 +12,7 @@ from typing import Protocol
 import httpx
 
 from ecap.config.infrastructure import Smtp, Webhook
-from ecap.domain.events import Channel
+from ecap.domain.events.notifications import Channel
 from ecap.errors import Misconfigured
 from ecap.pipelines.stream.notifications.claims import Delivery
 from ecap.pipelines.stream.notifications.mail import Mailer

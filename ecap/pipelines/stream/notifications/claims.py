@@ -12,13 +12,8 @@ import msgspec
 from ecap.clients import outbox
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
-from ecap.domain.events import (
-    Channel,
-    Event,
-    NotificationDelivered,
-    NotificationFailed,
-    new_event,
-)
+from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.notifications import Channel, NotificationDelivered, NotificationFailed
 from ecap.pipelines.stream.notifications.wording import Kind
 
 _queries = load_queries(__package__)

@@ -21,21 +21,21 @@ from ecap.config.following import Follow
 from ecap.config.infrastructure import Webhook
 from ecap.config.keyring_live import open_keyring
 from ecap.config.settings import Settings
-from ecap.domain.admission import admit_changed, admit_placed
-from ecap.domain.events import (
-    Channel,
+from ecap.domain.events.admission import admit_changed, admit_placed
+from ecap.domain.events.envelope import Event
+from ecap.domain.events.notifications import Channel
+from ecap.domain.events.orders import (
     Decision,
-    Event,
     OrderApproved,
     OrderCancelled,
     OrderChanged,
     OrderDenied,
     OrderPlaced,
-    UserRegistered,
 )
-from ecap.domain.ids import delivery_id
-from ecap.domain.money import to_decimal
-from ecap.domain.personal import token_of
+from ecap.domain.events.personal import token_of
+from ecap.domain.events.users import UserRegistered
+from ecap.domain.values.ids import delivery_id
+from ecap.domain.values.money import to_decimal
 from ecap.pipelines.stream.notifications.channels import Channels, channels
 from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
 from ecap.pipelines.stream.notifications.wording import Kind, subject

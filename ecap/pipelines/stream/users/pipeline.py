@@ -11,8 +11,8 @@ from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.settings import Settings
-from ecap.domain.events import UserRegistered
-from ecap.domain.personal import token_of
+from ecap.domain.events.personal import token_of
+from ecap.domain.events.users import UserRegistered
 
 _queries = load_queries(__package__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ecap.domain.events import UserRegistered
+from ecap.domain.events.users import UserRegistered
 
 _SEALED = re.compile(r"enc:([A-Za-z0-9_\-]+={0,2})", re.ASCII)
 

@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_right
 from math import asin, cos, radians, sin, sqrt
 
-from ecap.domain.windows import SECOND
+from ecap.domain.values.windows import SECOND
 
 # Mean radius (IUGG); the sphere is wrong by at most 0.5 %.
 EARTH_KM = 6371.0088

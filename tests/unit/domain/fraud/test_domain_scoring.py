@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.domain.features import Features
-from ecap.domain.rules import RULES
-from ecap.domain.scoring import judge
-from ecap.domain.thresholds import Thresholds
+from ecap.config.services import Fraud
+from ecap.domain.fraud.features import Features
+from ecap.domain.fraud.rules import RULES
+from ecap.domain.fraud.scoring import judge
+from ecap.pipelines.stream.fraud.thresholds import thresholds
 
 CALM = Features(2_000, 1, 2_000, 0, False, False, 0.0, 0.0)
-T = Thresholds()
+T = thresholds(Fraud())
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from ecap.domain.geo import Track
-from ecap.domain.thresholds import Thresholds
-from ecap.domain.windows import AmountWindow, DistinctWindow
+from ecap.domain.fraud.thresholds import Thresholds
+from ecap.domain.fraud.travel import Track
+from ecap.domain.values.windows import AmountWindow, DistinctWindow
 
 # Devices and cards remembered for a customer; the least recently used goes first.
 KNOWN_MAX = 16
@@ -54,7 +54,7 @@ class Known:
             del self.first[next(iter(self.first))]
 
 
-class History:
+class Profile:
     """Every transaction counts in the windows. Devices, cards and places are learned
     from trusted (approved) ones only: a refused attempt must not make its device a
     known one."""
@@ -104,7 +104,7 @@ class History:
             self.places.evict(self.newest - thresholds.lateness)
 
     def pack(self) -> bytes:
-        """MessagePack for a snapshot; `unpack` gives a history that answers the same."""
+        """MessagePack for a snapshot; `unpack` gives a profile that answers the same."""
         if self._packed is None:
             small = self.small
             self._packed = _encoder.encode(
@@ -124,27 +124,27 @@ class History:
         return self._packed
 
     @classmethod
-    def unpack(cls, packed: bytes) -> History:
-        history = cls()
+    def unpack(cls, packed: bytes) -> Profile:
+        profile = cls()
         (
-            history.newest,
+            profile.newest,
             times,
             sums,
-            history.devices.first,
-            history.cards.first,
+            profile.devices.first,
+            profile.cards.first,
             place_times,
             latitudes,
             longitudes,
             small_times,
             small_keys,
         ) = msgspec.msgpack.decode(packed)
-        history.amounts.times.frombytes(times)
-        history.amounts.sums.frombytes(sums)
-        history.places.times.frombytes(place_times)
-        history.places.latitudes.frombytes(latitudes)
-        history.places.longitudes.frombytes(longitudes)
+        profile.amounts.times.frombytes(times)
+        profile.amounts.sums.frombytes(sums)
+        profile.places.times.frombytes(place_times)
+        profile.places.latitudes.frombytes(latitudes)
+        profile.places.longitudes.frombytes(longitudes)
         if small_keys:
-            history.small = DistinctWindow()
+            profile.small = DistinctWindow()
             for at, key in zip(array("q", small_times), small_keys, strict=True):
-                history.small.add(at, key)
-        return history
+                profile.small.add(at, key)
+        return profile

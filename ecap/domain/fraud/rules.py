@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ecap.domain.features import Features
-from ecap.domain.thresholds import Thresholds
+from ecap.domain.fraud.features import Features
+from ecap.domain.fraud.thresholds import Thresholds
 
 # Given by the orders service when no shard answered in time.
 UNAVAILABLE = "fraud_unavailable"

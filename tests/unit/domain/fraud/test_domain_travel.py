@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.domain.geo import EARTH_KM, Track, haversine_km, speed_kmh
-from ecap.domain.windows import SECOND
+from ecap.domain.fraud.travel import EARTH_KM, Track, haversine_km, speed_kmh
+from ecap.domain.values.windows import SECOND
 
 _latitudes = st.floats(-90, 90)
 _longitudes = st.floats(-180, 180)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Literal
 from uuid import UUID
 
-from ecap.domain.events import (
+from ecap.domain.events.orders import (
     Decision,
     Line,
     OrderApproved,
@@ -21,7 +21,7 @@ from ecap.domain.events import (
     OrderPlaced,
     OrderStatus,
 )
-from ecap.domain.windows import SECOND, micros
+from ecap.domain.values.windows import SECOND, micros
 
 Outcome = Literal["approved", "in_review", "denied", "cancelled"]
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
-from history_oracle import Oracle
+from profile_oracle import Oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.domain.features import Pending, features_of
-from ecap.domain.history import KNOWN_MAX, History, Known, Transaction
-from ecap.domain.thresholds import Thresholds
+from ecap.config.services import Fraud
+from ecap.domain.fraud.features import Pending, features_of
+from ecap.domain.fraud.profile import KNOWN_MAX, Known, Profile, Transaction
+from ecap.pipelines.stream.fraud.thresholds import thresholds
 
-THRESHOLDS = Thresholds(
-    velocity_window=10, spend_window=25, card_window=15, card_small_minor=100, lateness=8
+THRESHOLDS = replace(
+    thresholds(Fraud()),
+    velocity_window=10,
+    spend_window=25,
+    card_window=15,
+    card_small_minor=100,
+    lateness=8,
 )
 
 _places = st.sampled_from([(None, None), (40.7, -74.0), (35.7, 139.7), (40.8, -74.1)])
@@ -42,7 +50,7 @@ def _transactions(steps: list[Step]) -> list[tuple[Transaction, bool]]:
 
 @given(_steps)
 def test_features_equal_a_recomputation_from_scratch(steps: list[Step]) -> None:
-    history, oracle = History(), Oracle()
+    history, oracle = Profile(), Oracle()
     for tx, trusted in _transactions(steps):
         assert not history.is_late(tx.at, THRESHOLDS)
         assert features_of(history, tx, THRESHOLDS) == oracle.features(tx, THRESHOLDS)
@@ -53,10 +61,10 @@ def test_features_equal_a_recomputation_from_scratch(steps: list[Step]) -> None:
 @given(_steps, st.integers(0, 40))
 def test_a_history_from_a_snapshot_answers_the_same(steps: list[Step], cut: int) -> None:
     """Even when questions had moved its windows before the snapshot."""
-    whole, restored = History(), History()
+    whole, restored = Profile(), Profile()
     for i, (tx, trusted) in enumerate(_transactions(steps)):
         if i == cut:
-            restored = History.unpack(restored.pack())
+            restored = Profile.unpack(restored.pack())
         assert features_of(restored, tx, THRESHOLDS) == features_of(whole, tx, THRESHOLDS)
         for history in (whole, restored):
             history.learn(tx, THRESHOLDS, trusted=trusted)
@@ -69,7 +77,7 @@ def test_pending_transactions_count_like_events(steps: list[Step]) -> None:
     if not transactions:
         return
     *before, (last, _) = transactions
-    history, oracle = History(), Oracle()
+    history, oracle = Profile(), Oracle()
     oracle.seen = before
     pending = [Pending(tx, trusted) for tx, trusted in before]
     found = features_of(history, last, THRESHOLDS, pending=pending)
@@ -79,7 +87,7 @@ def test_pending_transactions_count_like_events(steps: list[Step]) -> None:
 
 
 def test_a_refused_attempt_teaches_no_device() -> None:
-    history = History()
+    history = Profile()
     mine = Transaction(0, 500, "mine", "phone", 40.7, -74.0)
     theirs = Transaction(1, 500, "theirs", "other", 35.7, 139.7)
     history.learn(mine, THRESHOLDS, trusted=True)
@@ -92,7 +100,7 @@ def test_a_refused_attempt_teaches_no_device() -> None:
 
 
 def test_late_is_beyond_the_lateness() -> None:
-    history = History()
+    history = Profile()
     history.learn(Transaction(100, 1, "c", "d", None, None), THRESHOLDS, trusted=True)
     assert not history.is_late(92, THRESHOLDS)
     assert history.is_late(91, THRESHOLDS)

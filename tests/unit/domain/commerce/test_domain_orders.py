@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.domain.events import Line, OrderStatus
-from ecap.domain.ids import new_id
-from ecap.domain.orders import (
+from ecap.domain.commerce.orders import (
     DECIDED,
     NEXT,
     Placed,
@@ -23,6 +21,8 @@ from ecap.domain.orders import (
     returns_stock,
     takes_stock,
 )
+from ecap.domain.events.orders import Line, OrderStatus
+from ecap.domain.values.ids import new_id
 
 STATUSES: tuple[OrderStatus, ...] = get_args(OrderStatus)
 LINES = (Line(new_id(), "home", 3, 333), Line(new_id(), "books", 1, 1))

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from ecap.domain.events import Decision
-from ecap.domain.features import Features
-from ecap.domain.rules import RULES
-from ecap.domain.thresholds import Thresholds
+from ecap.domain.events.orders import Decision
+from ecap.domain.fraud.features import Features
+from ecap.domain.fraud.rules import RULES
+from ecap.domain.fraud.thresholds import Thresholds
 
 
 class ScoreQuestion(msgspec.Struct, frozen=True, kw_only=True):

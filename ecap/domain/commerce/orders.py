@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from ecap.domain.events import (
+from ecap.domain.events.orders import (
     Decision,
     Line,
     OrderApproved,

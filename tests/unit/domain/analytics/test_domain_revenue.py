@@ -10,7 +10,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.domain.events import (
+from ecap.domain.analytics.revenue import HOUR, MINUTE, Totals
+from ecap.domain.events.orders import (
     Line,
     OrderApproved,
     OrderCancelled,
@@ -18,8 +19,7 @@ from ecap.domain.events import (
     OrderDenied,
     OrderPlaced,
 )
-from ecap.domain.revenue import HOUR, MINUTE, Totals
-from ecap.domain.windows import moment
+from ecap.domain.values.windows import moment
 
 _BECOMES = {"approved": OrderApproved, "denied": OrderDenied, "cancelled": OrderCancelled}
 _NEXT = {

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecap.domain.events import (
-    Line,
-    OrderChanged,
-    OrderPlaced,
-)
-from ecap.domain.money import MAX_MINOR
+from ecap.domain.events.orders import Line, OrderChanged, OrderPlaced
+from ecap.domain.values.money import MAX_MINOR
 
 TEXT_MAX = 500
 _QUANTITY_MAX = 1_000_000

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ecap.domain.features import Features
-from ecap.domain.geo import haversine_km, speed_kmh
-from ecap.domain.history import Transaction
-from ecap.domain.thresholds import Thresholds
+from ecap.domain.fraud.features import Features
+from ecap.domain.fraud.profile import Transaction
+from ecap.domain.fraud.thresholds import Thresholds
+from ecap.domain.fraud.travel import haversine_km, speed_kmh
 
 
 class Oracle:

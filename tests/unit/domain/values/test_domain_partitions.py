@@ -6,7 +6,7 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.domain.partitions import partition_of
+from ecap.domain.values.partitions import partition_of
 
 
 @given(st.text(), st.integers(1, 1000))

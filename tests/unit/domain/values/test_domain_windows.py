@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.domain.windows import (
+from ecap.domain.values.windows import (
     SECOND,
     AmountWindow,
     DistinctWindow,

@@ -1,6 +1,6 @@
 """What is known about a transaction when it happens, from its customer's history.
 
-Stream, synchronous scoring and backtests call `features_of` and `History.learn`;
+Stream, synchronous scoring and backtests call `features_of` and `Profile.learn`;
 there is no second version of either.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from ecap.domain.geo import haversine_km, speed_kmh
-from ecap.domain.history import History, Transaction
-from ecap.domain.thresholds import Thresholds
+from ecap.domain.fraud.profile import Profile, Transaction
+from ecap.domain.fraud.thresholds import Thresholds
+from ecap.domain.fraud.travel import haversine_km, speed_kmh
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Features(msgspec.Struct, frozen=True, gc=False):
 
 
 def features_of(
-    history: History,
+    profile: Profile,
     transaction: Transaction,
     thresholds: Thresholds,
     *,
@@ -47,8 +47,8 @@ def features_of(
     """The history must not hold the transaction yet, nor the pending ones."""
     t = thresholds
     at, amount = transaction.at, transaction.amount_minor
-    velocity = 1 + history.amounts.count(at, t.velocity_window)
-    spend = amount + history.amounts.sum(at, t.spend_window)
+    velocity = 1 + profile.amounts.count(at, t.velocity_window)
+    spend = amount + profile.amounts.sum(at, t.spend_window)
     cards = [transaction.card] if amount < t.card_small_minor else []
     for other in pending:
         seen = other.transaction
@@ -57,25 +57,25 @@ def features_of(
         spend += seen.amount_minor if 0 <= age < t.spend_window else 0
         if seen.amount_minor < t.card_small_minor and 0 <= age < t.card_window:
             cards.append(seen.card)
-    km, speed = _movement(history, transaction, pending)
+    km, speed = _movement(profile, transaction, pending)
     return Features(
         amount,
         velocity,
         spend,
-        history.small_cards(at, t.card_window, cards),
-        history.devices.is_new(transaction.device_id, at),
-        history.cards.is_new(transaction.card, at),
+        profile.small_cards(at, t.card_window, cards),
+        profile.devices.is_new(transaction.device_id, at),
+        profile.cards.is_new(transaction.card, at),
         km,
         speed,
     )
 
 
 def _movement(
-    history: History, transaction: Transaction, pending: Collection[Pending]
+    profile: Profile, transaction: Transaction, pending: Collection[Pending]
 ) -> tuple[float, float]:
     if transaction.latitude is None or transaction.longitude is None:
         return 0.0, 0.0
-    last = history.places.last(transaction.at)
+    last = profile.places.last(transaction.at)
     for other in pending:
         seen = other.transaction
         if other.trusted and seen.latitude is not None and seen.longitude is not None:

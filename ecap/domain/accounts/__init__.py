@@ -1,0 +1,1 @@
+"""Who somebody is to ECAP, and what that lets them do."""

@@ -1,0 +1,15 @@
+"""Users: registered."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ecap.domain.events.payload import Payload
+
+
+class UserRegistered(Payload, frozen=True, kw_only=True):
+    """`sealed` is `enc:` and the user's `email` and `display_name` under the keyring: neither
+    the broker nor the streams can read them. Version 1 had both in plain text."""
+
+    user_id: UUID
+    sealed: str

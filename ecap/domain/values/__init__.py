@@ -1,0 +1,1 @@
+"""Identifiers, money, windows and partitions: what everything else is counted and named by."""
