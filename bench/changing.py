@@ -11,9 +11,10 @@ from typing import Any
 from bench.load import percentile
 from ecap.actors.hub_link import CONFIG
 from ecap.actors.reach import RayActors
-from ecap.config import keys, load
-from ecap.config.overrides import Edit
-from ecap.config.requests import Change
+from ecap.config import load
+from ecap.config.hub.requests import Change
+from ecap.config.layers import keys
+from ecap.config.layers.overrides import Edit
 
 _PATIENCE_S = 30.0
 _LOOK_S = 0.02

@@ -22,7 +22,7 @@ from bench.changing import Operator, row
 from bench.load import get_at_rate
 from ecap.actors.reach import NAMESPACE
 from ecap.config import load
-from ecap.config.member import Member
+from ecap.config.member.member import Member
 
 _PER_S = 100.0
 _PAIRS = 8

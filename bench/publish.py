@@ -18,8 +18,9 @@ from typing import Any
 from bench import subscribers
 from bench.changing import Operator, row
 from bench.system import VAULT_PATH
-from ecap.config import load, vault_login
-from ecap.config.loading import config_dir
+from ecap.config import load
+from ecap.config.secrets.vault import login
+from ecap.config.sources.startup import config_dir
 from ecap.local.credentials import Credentials
 from ecap.local.state import open_state
 from ecap.local.vault_first import OPERATOR_ROLE
@@ -164,5 +165,5 @@ def _vault() -> Callable[[str], None]:
     settings = load(secrets=False)
     operator = Credentials(open_state(settings.state_dir)).log_in(OPERATOR_ROLE)
     log_in = {"role_id": operator.role_id, "secret_id_file": operator.secret_id_file}
-    secrets = vault_login.log_in(settings.vault.model_copy(update=log_in))
+    secrets = login.log_in(settings.vault.model_copy(update=log_in))
     return lambda level: secrets.write(VAULT_PATH, {_KEY: level})

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ecap.config import Settings, load
-from ecap.config.loading import config_dir
+from ecap.config.sources.startup import config_dir
 from ecap.errors import Unavailable
 from ecap.local import runtime
 from ecap.local.runtime import Runtime

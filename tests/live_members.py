@@ -23,13 +23,13 @@ from ecap.actors.directory import Directory
 from ecap.actors.following import follow
 from ecap.actors.leasing import LeasedLimiter
 from ecap.clients.postgres import Pool
-from ecap.config import keys
-from ecap.config.joining import taking_part
-from ecap.config.keyring import Key, Keyring
-from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.member import Member
+from ecap.config.layers import keys
+from ecap.config.member.member import Member
+from ecap.config.member.participation import taking_part
 from ecap.config.protocol import Order, Report, Snapshot, leaves_of
-from ecap.config.settings import Settings
+from ecap.config.secrets.keyring.ring import Key, Keyring
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.config.settings.tree import Settings
 from ecap.errors import Unavailable
 from ecap.mesh import MeshClients
 from ecap.serve.asgi import Edge

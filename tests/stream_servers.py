@@ -16,8 +16,8 @@ from free_ports import on_a_free_port
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings, load
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.local.kafka import Kafka
 from ecap.local.postgres import SUPERUSER, Postgres
 from ecap.local.state import StateDir, open_state, write_private

@@ -15,7 +15,7 @@ from ecap import logs, metrics
 from ecap.actors.topic_log import SCHEMA_OF, Lane, Place, TopicLog
 from ecap.clients.kafka import AIOKafkaConsumer, TopicPartition, create_topics, translated
 from ecap.clients.outbox import SCHEMAS
-from ecap.config.infrastructure import Kafka
+from ecap.config.settings.connections.kafka import Kafka
 from ecap.errors import Unavailable
 
 _log = logs.get("ecap.relay")

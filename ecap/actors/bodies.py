@@ -25,8 +25,8 @@ from ecap.actors.packing import Handle, Raised, answered, packed
 from ecap.actors.reach import RayActors
 from ecap.actors.supervisor import Spec, Supervisor, Watch
 from ecap.config import Settings, load
-from ecap.config.joining import taking_part
-from ecap.config.member import Member
+from ecap.config.member.member import Member
+from ecap.config.member.participation import taking_part
 from ecap.config.protocol import Health
 from ecap.errors import EcapError, NotFound
 

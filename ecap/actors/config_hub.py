@@ -20,16 +20,16 @@ from ecap.actors.hub_link import CONFIG
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
-from ecap.config.control import Hub as HubSettings
-from ecap.config.desk import Desk
-from ecap.config.following import LEVEL, Follow, follow
-from ecap.config.hub import Hub
-from ecap.config.infrastructure import Postgres
-from ecap.config.loading import load
-from ecap.config.member import Member
-from ecap.config.origins import Origins, open_origins
-from ecap.config.settings import Settings
-from ecap.config.sources import feed
+from ecap.config.hub.desk import Desk
+from ecap.config.hub.hub import Hub
+from ecap.config.member.follows import LEVEL, Follow, follow
+from ecap.config.member.member import Member
+from ecap.config.settings.connections.postgres import Postgres
+from ecap.config.settings.hub import Hub as HubSettings
+from ecap.config.settings.tree import Settings
+from ecap.config.sources.origins import Origins, open_origins
+from ecap.config.sources.source import feed
+from ecap.config.sources.startup import load
 from ecap.errors import EcapError, Fenced, NotFound, Unavailable
 
 _log = logs.get("ecap.config")

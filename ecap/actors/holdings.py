@@ -18,7 +18,7 @@ from ecap.actors.pipeline import Pipeline
 from ecap.actors.replaying import replay
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
-from ecap.config.streams import Stream
+from ecap.config.settings.stream import Stream
 from ecap.domain.events.topics import TOPICS
 from ecap.errors import Fenced
 

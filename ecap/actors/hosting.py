@@ -10,7 +10,7 @@ from ecap.actors.hub_link import CONFIG
 from ecap.actors.limits import LIMITS, LimitLedger
 from ecap.actors.relay import OutboxRelay
 from ecap.actors.shard import Shard
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured
 
 # In the environment of the actors' processes.

@@ -20,7 +20,7 @@ from ecap.actors.leasing import LeasedLimiter
 from ecap.actors.limits import LIMITS
 from ecap.actors.packing import question, unpacked
 from ecap.clients.postgres import Pool
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.errors import DeadlineExceeded, EcapError, Unavailable
 from ecap.mesh import CallPolicy, MeshClient, MeshClients, Transport, Unreached
 

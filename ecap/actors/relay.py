@@ -25,10 +25,10 @@ from ecap.clients.kafka import AIOKafkaProducer, create_topics, open_consumer, o
 from ecap.clients.leasing import open_database
 from ecap.clients.outbox import SCHEMAS
 from ecap.clients.postgres import Pool
-from ecap.config.following import Follow
-from ecap.config.infrastructure import Postgres
-from ecap.config.settings import Settings
-from ecap.config.streams import Outbox
+from ecap.config.member.follows import Follow
+from ecap.config.settings.connections.postgres import Postgres
+from ecap.config.settings.outbox import Outbox
+from ecap.config.settings.tree import Settings
 from ecap.errors import EcapError, NotFound, Retryable, Unavailable
 
 _log = logs.get("ecap.relay")

@@ -20,8 +20,8 @@ from ecap.actors.pipeline import Pipeline
 from ecap.clients.kafka import ConsumerRecord, create_topics, open_consumer
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
-from ecap.config.settings import Settings
-from ecap.config.streams import Stream
+from ecap.config.settings.stream import Stream
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.topics import TOPICS
 from ecap.domain.values.partitions import partition_of
 from ecap.errors import Fenced, NotFound, Retryable, Unavailable

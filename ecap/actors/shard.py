@@ -17,11 +17,11 @@ from ecap.actors.pipeline import Pipeline
 from ecap.actors.runner import Runner
 from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
-from ecap.config import following
-from ecap.config.following import Follow
-from ecap.config.infrastructure import Postgres
-from ecap.config.settings import Settings
-from ecap.config.streams import Stream
+from ecap.config.member import follows as following
+from ecap.config.member.follows import Follow
+from ecap.config.settings.connections.postgres import Postgres
+from ecap.config.settings.stream import Stream
+from ecap.config.settings.tree import Settings
 from ecap.errors import EcapError, Misconfigured, NotFound
 from ecap.mesh import CallContext, use
 

@@ -13,7 +13,8 @@ from ecap.cli import config_changes, config_view, config_watching
 from ecap.cli import config_output as output
 from ecap.cli.config_door import open_door
 from ecap.cli.config_output import Json, Url
-from ecap.config import accepted, redaction, schema
+from ecap.config.hub import accepted
+from ecap.config.layers import redaction, schema
 from ecap.errors import EcapError, Invalid, Misconfigured
 from ecap.local.running import environ_here
 

@@ -14,7 +14,7 @@ import typer
 from ecap.cli import config_output as output
 from ecap.cli.config_door import open_door
 from ecap.cli.config_output import Json, Url
-from ecap.config import environment, schema
+from ecap.config.layers import environment, schema
 from ecap.errors import EcapError, Invalid
 
 Reason = Annotated[str, typer.Option(help="why; it stands in the history")]

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ecap.cli.main import fail
-from ecap.config.history import Entry
+from ecap.config.hub.history import Entry
 from ecap.errors import EcapError, Retryable
 
 Json = Annotated[bool, typer.Option("--json", help="for programs")]

@@ -11,17 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecap.cli import config_view
-from ecap.config import environment, loading
-from ecap.config.history import DECISIONS, verify
-from ecap.config.settings import Settings
-from ecap.config.sources import SourceHealth
-from ecap.config.vault_session import VaultSession
+from ecap.config.hub.history import DECISIONS, verify
+from ecap.config.layers import environment
+from ecap.config.secrets.vault.session import VaultSession
+from ecap.config.settings.tree import Settings
+from ecap.config.sources import startup
+from ecap.config.sources.source import SourceHealth
 from ecap.errors import EcapError
 
 
 async def status(environ: Mapping[str, str], *, now: float) -> dict[str, Any]:
     """Raises Misconfigured when not even the files can be read."""
-    settings = loading.load(environ, secrets=False)
+    settings = startup.load(environ, secrets=False)
     sources = [_files(environ), _environment(environ)]
     if settings.vault.address is not None:
         sources.append(await _vault(settings))
@@ -35,7 +36,7 @@ async def status(environ: Mapping[str, str], *, now: float) -> dict[str, Any]:
 def _files(environ: Mapping[str, str]) -> SourceHealth:
     health = SourceHealth("files", wall=time.time)
     try:
-        loading.files(environ)
+        startup.files(environ)
     except EcapError as exc:
         health.failed(exc, reachable=True)
     else:
@@ -83,7 +84,7 @@ def _keyring(
 ) -> dict[str, Any] | None:
     if settings.keyring.source == "none":
         return None
-    ring = loading.keyring(environ)
+    ring = startup.keyring(environ)
     age_s = ring.age_s(now=now)
     return {
         "primary": ring.primary.id,

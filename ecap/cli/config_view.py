@@ -10,11 +10,13 @@ from typing import Any
 
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.leasing import open_database
-from ecap.config import accepted, assembly, deciding, loading, redaction
-from ecap.config.accepted import Packed
-from ecap.config.history import DECISIONS, Entry
-from ecap.config.keyring import Keyring
-from ecap.config.layers import Found
+from ecap.config.hub import accepted, decision
+from ecap.config.hub.accepted import Packed
+from ecap.config.hub.history import DECISIONS, Entry
+from ecap.config.layers import assembly, redaction
+from ecap.config.layers.layer import Found
+from ecap.config.secrets.keyring.ring import Keyring
+from ecap.config.sources import startup
 from ecap.errors import EcapError, NotFound, Unavailable
 
 
@@ -30,12 +32,12 @@ class View:
 
 def configured(environ: Mapping[str, str]) -> View:
     """Files, environment and Vault, references unread. Raises Misconfigured."""
-    given = loading.layers(environ)
+    given = startup.layers(environ)
     plain = assembly.draft(given, environ)
     plain.unread()  # says what is wrong, with its place
     note = None
     try:
-        from_vault = loading.Reader(plain, environ).vault_layer()
+        from_vault = startup.Reader(plain, environ).vault_layer()
     except Unavailable as exc:
         from_vault, note = None, exc.detail
     draft = plain if from_vault is None else assembly.draft({**given, "vault": from_vault}, environ)
@@ -45,7 +47,7 @@ def configured(environ: Mapping[str, str]) -> View:
 @asynccontextmanager
 async def open_history(environ: Mapping[str, str]) -> AsyncIterator[PostgresHistory]:
     """Raises Misconfigured when no database is configured, Unavailable when it is away."""
-    settings = loading.load(environ)
+    settings = startup.load(environ)
     async with open_database(settings, service="cli") as pool:
         yield PostgresHistory(pool)
 
@@ -56,8 +58,8 @@ async def running(environ: Mapping[str, str]) -> View:
         decided = [entry for entry in await history.entries() if entry.kind in DECISIONS]
         if not decided:
             raise NotFound("no configuration has run yet")
-        packed = await state(history, decided[-1].version, loading.keyring(environ))
-    found = deciding.restored(packed, environ)
+        packed = await state(history, decided[-1].version, startup.keyring(environ))
+    found = decision.restored(packed, environ)
     return View(found.found, found.leaves, found.since, found.version)
 
 
@@ -82,7 +84,7 @@ async def side(environ: Mapping[str, str], name: str) -> Mapping[str, Any]:
     """One side of a diff: a version by number, or an environment by name."""
     if name.isdigit():
         async with open_history(environ) as history:
-            return (await state(history, int(name), loading.keyring(environ))).leaves
+            return (await state(history, int(name), startup.keyring(environ))).leaves
     view = configured({**environ, "ECAP_ENVIRONMENT": name})
     return {key: redaction.plain(value) for key, value in view.leaves.items()}
 

@@ -14,7 +14,7 @@ from ecap.cli import config_output as output
 from ecap.cli import config_sources, config_view
 from ecap.cli.config_door import Door, open_door
 from ecap.cli.config_output import Json, Url
-from ecap.config.history import DECISIONS, verify
+from ecap.config.hub.history import DECISIONS, verify
 from ecap.errors import EcapError, NotFound, Unavailable
 from ecap.local.running import environ_here
 

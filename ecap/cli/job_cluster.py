@@ -11,7 +11,7 @@ import msgspec
 
 from ecap.cli.job_places import Row, Say
 from ecap.clients.rayjobs import RayJobs, open_rayjobs
-from ecap.config.control import Kubernetes
+from ecap.config.settings.connections.kubernetes import Kubernetes
 
 T = TypeVar("T")
 _POLL_S = 3.0

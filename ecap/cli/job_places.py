@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecap.config import load
-from ecap.config.control import Kubernetes
+from ecap.config.settings.connections.kubernetes import Kubernetes
 from ecap.errors import Conflict
 from ecap.local.jobs import Jobs
 from ecap.local.state import open_state

@@ -10,7 +10,8 @@ import typer
 from ecap.cli.main import fail
 from ecap.clients.leasing import open_database
 from ecap.clients.migrations import migrate
-from ecap.config import load, loading
+from ecap.config import load
+from ecap.config.sources import startup
 from ecap.errors import EcapError
 from ecap.local.running import environ_here
 
@@ -31,4 +32,4 @@ def main() -> None:
 
 async def _migrate(environ: Mapping[str, str]) -> list[str]:
     async with open_database(load(environ), service="migrate") as pool:
-        return await migrate(pool, keys=lambda: loading.keyring(environ))
+        return await migrate(pool, keys=lambda: startup.keyring(environ))

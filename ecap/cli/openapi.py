@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 import typer
 
-from ecap.config.services import ServiceName
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.serve import apidoc, health, openapi
 
 app = typer.Typer(add_completion=False)

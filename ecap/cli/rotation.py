@@ -12,10 +12,10 @@ from ecap.clients import retiring
 from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
 from ecap.clients.renewal import PostgresProgress, newest_state, personal, states
-from ecap.config import loading
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import KeyringStore
-from ecap.config.renewal import FileEntries, NoProgress, Progress, Renewable, Step, renew
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import KeyringStore
+from ecap.config.secrets.rotation import FileEntries, NoProgress, Progress, Renewable, Step, renew
+from ecap.config.sources import startup
 from ecap.errors import Conflict, NotFound
 
 Tell = Callable[[str], None]
@@ -35,7 +35,7 @@ async def rotate(
     async with _database(environ) as pool:
         count = await _renew(environ, ring, pool, tell)
         if retire and len(ring.keys) > 1:
-            trust_s = loading.load(environ, secrets=False).keyring.trust_s
+            trust_s = startup.load(environ, secrets=False).keyring.trust_s
             await retiring.settled(ring, trust_s=trust_s, now=time.time(), wait=tell)
             if pool is not None:
                 await retiring.arrived(pool)
@@ -76,7 +76,7 @@ def _without_old_keys(store: KeyringStore, ring: Keyring) -> Keyring:
 @asynccontextmanager
 async def _database(environ: Mapping[str, str]) -> AsyncIterator[Pool | None]:
     """None where no database is configured: then there are only files. Raises Unavailable."""
-    settings = loading.load(environ)
+    settings = startup.load(environ)
     if settings.postgres.host is None:
         yield None
         return
@@ -100,4 +100,4 @@ async def _renew(environ: Mapping[str, str], ring: Keyring, pool: Pool | None, t
 
 def _files(environ: Mapping[str, str]) -> list[Path]:
     """Those of every environment."""
-    return list(loading.config_dir(environ).glob("*.yaml"))
+    return list(startup.config_dir(environ).glob("*.yaml"))

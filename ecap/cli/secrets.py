@@ -14,9 +14,11 @@ import typer
 
 from ecap.cli import rotation
 from ecap.cli.main import fail
-from ecap.config import keyring_stores, loading, vault_login
-from ecap.config.control import Vault
-from ecap.config.keyring_stores import KeyringStore
+from ecap.config.secrets.keyring import stores
+from ecap.config.secrets.keyring.stores import KeyringStore
+from ecap.config.secrets.vault import login
+from ecap.config.settings.connections.vault import Vault
+from ecap.config.sources import startup
 from ecap.errors import EcapError, Invalid, Misconfigured, NotFound
 from ecap.local.credentials import Credentials
 from ecap.local.running import environ_here
@@ -39,11 +41,11 @@ def put(
     try:
         text = _typed()
         if enc:
-            print(loading.keyring(environ).seal_text(text))
+            print(startup.keyring(environ).seal_text(text))
             return
         if not (path and item):
             raise Invalid("write `ecap secrets put PATH KEY`, or --enc", field="path")
-        secrets = vault_login.log_in(_writer(environ))
+        secrets = login.log_in(_writer(environ))
         found = secrets.secret(path)
         values = {**(found.values if found else {}), item: text}
         secrets.write(path, values, cas=found.version if found else 0)
@@ -59,7 +61,7 @@ def get(
 ) -> None:
     """Print one secret."""
     try:
-        found = vault_login.log_in(_writer(environ_here())).read(path).get(item)
+        found = login.log_in(_writer(environ_here())).read(path).get(item)
         if found is None:
             raise NotFound(f"Vault has no key {item!r} at {path!r}")
     except EcapError as exc:
@@ -95,8 +97,8 @@ def status(json: Json = False) -> None:
     """The keys and their ages. Exit code 1 when the one that encrypts is too old."""
     environ = environ_here()
     try:
-        limit = loading.load(environ, secrets=False).keyring.max_age_s
-        ring = loading.keyring(environ)
+        limit = startup.load(environ, secrets=False).keyring.max_age_s
+        ring = startup.keyring(environ)
     except EcapError as exc:
         raise fail(exc) from exc
     now = time.time()
@@ -132,7 +134,7 @@ def _age(age_s: Any) -> str:
 
 def _writer(environ: Mapping[str, str]) -> Vault:
     """As the operator where this machine has its credentials, otherwise as configured."""
-    settings = loading.load(environ, secrets=False)
+    settings = startup.load(environ, secrets=False)
     state = open_state(settings.state_dir)
     if settings.vault.address is None:
         raise Misconfigured("vault.address is not set, and `ecap up` does not run here")
@@ -149,9 +151,9 @@ def _writer(environ: Mapping[str, str]) -> Vault:
 
 
 def _store(environ: Mapping[str, str]) -> KeyringStore:
-    section = loading.load(environ, secrets=False).keyring
-    secrets = vault_login.log_in(_writer(environ)) if keyring_stores.needs_vault(section) else None
-    return keyring_stores.store(section, environ, secrets=secrets)
+    section = startup.load(environ, secrets=False).keyring
+    secrets = login.log_in(_writer(environ)) if stores.needs_vault(section) else None
+    return stores.store(section, environ, secrets=secrets)
 
 
 def _tell(text: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from ecap.clients.postgres import Pool, Record, UniqueViolation
 from ecap.clients.queries import load_queries
-from ecap.config.history import Entry, Event, chained
+from ecap.config.hub.history import Entry, Event, chained
 from ecap.errors import Fenced
 
 _SQL = load_queries("ecap.clients", "config_history.sql")

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from ecap.config.infrastructure import Postgres
+from ecap.config.settings.connections.postgres import Postgres
 from ecap.errors import Misconfigured
 
 # A string, because asyncpg.Connection is generic only in its stubs.

@@ -25,7 +25,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from ecap import logs, metrics
 from ecap.clients.msk import IamTokens
-from ecap.config.infrastructure import Kafka
+from ecap.config.settings.connections.kafka import Kafka
 from ecap.domain.events.topics import DLQ_PARTITIONS, DLQ_SUFFIX, TOPICS
 from ecap.errors import EcapError, Misconfigured, Unavailable
 

@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager
 from pydantic import SecretStr
 
 from ecap.clients.postgres import Pool, open_pool
-from ecap.config.leases import DatabaseLease
-from ecap.config.settings import Settings
-from ecap.config.sources import SourceHealth
-from ecap.config.vault import DatabaseUser
-from ecap.config.vault_session import VaultSession
+from ecap.config.secrets.vault.client import DatabaseUser
+from ecap.config.secrets.vault.session import VaultSession
+from ecap.config.settings.tree import Settings
+from ecap.config.sources.database_users import DatabaseLease
+from ecap.config.sources.source import SourceHealth
 from ecap.errors import EcapError, Unavailable
 
 _DRAIN_S = 30.0

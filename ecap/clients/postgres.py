@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from ecap import metrics
 from ecap.clients.connections import Connection, Connections, open_connections
-from ecap.config.infrastructure import Postgres
+from ecap.config.settings.connections.postgres import Postgres
 from ecap.errors import DeadlineExceeded, Misconfigured, Unavailable
 
 __all__ = ["Connection"]

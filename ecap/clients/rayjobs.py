@@ -17,8 +17,8 @@ import aiohttp
 import msgspec
 from kubernetes.aio import client
 
-from ecap.config.control import Kubernetes
-from ecap.config.kubernetes import configured
+from ecap.config.settings.connections.kubernetes import Kubernetes
+from ecap.config.sources.kubernetes_api import configured
 from ecap.errors import Forbidden, Invalid, NotFound, Unavailable
 
 _GROUP, _VERSION, _PLURAL = "ray.io", "v1", "rayjobs"

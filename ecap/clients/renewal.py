@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
-from ecap.config import resealing
-from ecap.config.keyring import Keyring
-from ecap.config.renewal import Batch, renewed_text
+from ecap.config.hub import states as resealing
+from ecap.config.secrets.keyring.ring import Keyring
+from ecap.config.secrets.rotation import Batch, renewed_text
 
 _SQL = load_queries("ecap.clients", "renewal.sql")
 

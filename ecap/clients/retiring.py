@@ -10,9 +10,9 @@ from pathlib import Path
 from ecap.clients import renewal
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool
-from ecap.config import accepted, resealing
-from ecap.config import renewal as entries
-from ecap.config.keyring import Keyring
+from ecap.config.hub import accepted, states
+from ecap.config.secrets import rotation as entries
+from ecap.config.secrets.keyring.ring import Keyring
 from ecap.errors import Conflict
 
 _POLL_S = 0.1
@@ -94,4 +94,4 @@ async def _in_history(pool: Pool, ring: Keyring) -> list[tuple[str, str]]:
     if token is None:
         return []
     where = f"configuration version {last}"
-    return list(resealing.outdated(accepted.unpack(token, ring, where=where), ring))
+    return list(states.outdated(accepted.unpack(token, ring, where=where), ring))

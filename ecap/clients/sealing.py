@@ -15,8 +15,8 @@ import msgspec
 
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
-from ecap.config.keyring import PREFIX
-from ecap.config.sealed_rows import sealed
+from ecap.config.secrets.keyring.ring import PREFIX
+from ecap.config.secrets.rows import sealed
 from ecap.domain.events import codec
 from ecap.domain.events.envelope import Envelope
 from ecap.errors import Misconfigured

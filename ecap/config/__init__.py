@@ -1,6 +1,6 @@
 """Typed configuration: layers, references, validation."""
 
-from ecap.config.loading import load
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
+from ecap.config.sources.startup import load
 
 __all__ = ["Settings", "load"]

@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from ecap.config import keys
-from ecap.config.redaction import plain
-from ecap.config.settings import Settings
+from ecap.config.layers import keys
+from ecap.config.layers.redaction import plain
+from ecap.config.settings.tree import Settings
 
 
 def leaves_of(settings: Settings, *, sections: Iterable[str] | None = None) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecap.config import keyring_text
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import KeyringStore
-from ecap.config.settings import Settings
-from ecap.config.vault import VaultSecrets
+from ecap.config.secrets.keyring import text
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import KeyringStore
+from ecap.config.secrets.vault.client import VaultSecrets
+from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured, NotFound
 from ecap.local.state import StateDir
 from ecap.local.vault_first import LogIn
@@ -104,7 +104,7 @@ class Credentials:
 
     @property
     def keyring(self) -> Path:
-        return self._text("keyring", lambda: keyring_text.write((new_key(now=time.time()),)))
+        return self._text("keyring", lambda: text.write((new_key(now=time.time()),)))
 
     @property
     def ray_token(self) -> Path:

@@ -25,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from ecap.config.services import ServiceName
+from ecap.config.settings.services.deployments import ServiceName
 
 _BACKLOG = 128
 _QUESTION_BYTES = 1 << 20

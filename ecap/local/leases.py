@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from ecap.clients.postgres import open_pool
-from ecap.config import vault_login
-from ecap.config.infrastructure import Postgres as Section
+from ecap.config.secrets.vault import login
+from ecap.config.settings.connections.postgres import Postgres as Section
 from ecap.errors import Misconfigured, Unavailable
 from ecap.local.postgres import SUPERUSER, literal, quoted
 from ecap.local.vault import OpenBao
@@ -53,7 +53,7 @@ class Leases:
         postgres = self._postgres
         url = f"postgresql://{{{{username}}}}:{{{{password}}}}@{postgres.host}:{postgres.port}"
         try:
-            setup = vault_login.log_in(self._bao.settings(DATABASE_ROLE))
+            setup = login.log_in(self._bao.settings(DATABASE_ROLE))
         except Unavailable as exc:
             raise Misconfigured(
                 f"{exc.detail}: an older ECAP set up the embedded Vault server, without leases;"

@@ -19,7 +19,7 @@ from ray.serve.config import HTTPOptions
 from ecap.actors import remote
 from ecap.actors.reach import RayActors
 from ecap.config.protocol import HubLink
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 from ecap.serve.deployment import bind

@@ -11,12 +11,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from ecap.config.following import Follow, follow
-from ecap.config.joining import taking_part
-from ecap.config.member import Member
+from ecap.config.member.follows import Follow, follow
+from ecap.config.member.member import Member
+from ecap.config.member.participation import taking_part
 from ecap.config.protocol import HubLink
-from ecap.config.services import Services
-from ecap.config.settings import Settings
+from ecap.config.settings.services.deployments import Services
+from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured
 
 # Serve accepts all eight in a second; a busy machine takes longer.

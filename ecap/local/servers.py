@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from ecap.config import Settings
-from ecap.config.loading import config_dir
+from ecap.config.sources.startup import config_dir
 from ecap.errors import Misconfigured
 from ecap.local import credentials as creds
 from ecap.local import ports, ray_node, runtime

@@ -16,8 +16,9 @@ import msgspec
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
-from ecap.config import Settings, load, loading
-from ecap.config.services import ServiceName
+from ecap.config import Settings, load
+from ecap.config.settings.services.deployments import ServiceName
+from ecap.config.sources import startup
 from ecap.errors import Unavailable
 from ecap.local import control, runtime
 from ecap.local.credentials import Credentials
@@ -149,7 +150,7 @@ def _announce(screen: Screen) -> Callable[[Server], None]:
 async def _schema(settings: Settings, environ: Mapping[str, str], screen: Screen) -> None:
     clock = time.perf_counter()
     async with open_pool(settings.postgres, service="migrate") as pool:
-        applied = await migrate(pool, keys=lambda: loading.keyring(environ))
+        applied = await migrate(pool, keys=lambda: startup.keyring(environ))
         # A shop of one's own is filled by its owner.
         added = await seed(pool) if settings.environment == "development" else 0
     detail = f"{len(applied)} migrations" if applied else "up to date"

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ecap.config import vault_login
-from ecap.config.control import Vault as VaultSettings
+from ecap.config.secrets.vault import login
+from ecap.config.settings.connections.vault import Vault as VaultSettings
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 from ecap.local.process import Child, Started, plain_environ, spawn, tail, wheel
@@ -98,7 +98,7 @@ class OpenBao:
         while loop.time() < deadline:
             child.check()
             try:
-                await asyncio.to_thread(vault_login.log_in, settings)
+                await asyncio.to_thread(login.log_in, settings)
             except Unavailable:
                 await asyncio.sleep(_POLL_S)
             else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from ecap.config import keyring_stores, vault_login
-from ecap.config.control import Keyring
+from ecap.config.secrets.keyring import stores
+from ecap.config.secrets.vault import login
+from ecap.config.settings.keyring import Keyring
 from ecap.local import credentials as creds
 from ecap.local.credentials import Credentials
 from ecap.local.process import Started
@@ -38,10 +39,10 @@ class WithSecrets:
         return await self._bao.ended()
 
     def _store(self) -> None:
-        operator = vault_login.log_in(self._bao.settings(OPERATOR_ROLE))
+        operator = login.log_in(self._bao.settings(OPERATOR_ROLE))
         extra = {}
         if self._postgres:
             extra["ecap/postgres"] = {"password": self._secrets.postgres_password.read_text()}
         creds.store(operator, extra)
         if self._keyring.source == "vault":
-            creds.ensure_keyring(keyring_stores.store(self._keyring, {}, secrets=operator))
+            creds.ensure_keyring(stores.store(self._keyring, {}, secrets=operator))

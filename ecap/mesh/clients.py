@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ecap.config.traffic import Mesh
+from ecap.config.settings.mesh import Mesh
 from ecap.mesh.client import MeshClient
 from ecap.mesh.policy import CallPolicy
 from ecap.mesh.transport import Transport

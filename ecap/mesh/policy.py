@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecap.config.traffic import CallPolicySettings
+from ecap.config.settings.mesh import CallPolicySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

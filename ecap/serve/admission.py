@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecap.config.traffic import Bucket, Limits
+from ecap.config.settings.limits import Bucket, Limits
 from ecap.errors import Forbidden, Unauthenticated
 from ecap.mesh.http import SERVICE_TOKEN
 from ecap.mesh.identity import Principal

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from ecap import logs, spans
 from ecap.config.protocol import Health
-from ecap.config.traffic import Http, Limits
+from ecap.config.settings.http import Http
+from ecap.config.settings.limits import Limits
 from ecap.errors import DeadlineExceeded, EcapError, Malformed, Overloaded
 from ecap.mesh.context import CallContext, own
 from ecap.serve import admission, answers, bodies, cors

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ecap.config.traffic import Http, Limits
+from ecap.config.settings.http import Http
+from ecap.config.settings.limits import Limits
 from ecap.serve.limits import ClientAddress
 
 

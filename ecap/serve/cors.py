@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ecap.config.traffic import Cors
+from ecap.config.settings.http import Cors
 from ecap.serve.answers import Answer, Header
 
 _ALLOWED = (

@@ -12,7 +12,7 @@ from ray.serve.schema import LoggingConfig
 from ecap.actors.garbage import collect_rarely
 from ecap.actors.reach import RayActors
 from ecap.config import Settings, load
-from ecap.config.services import Deployment
+from ecap.config.settings.services.deployments import Deployment
 from ecap.serve.asgi import Edge
 from ecap.serve.replica import build
 

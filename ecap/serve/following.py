@@ -8,10 +8,12 @@ what is made from settings and has to be made again. A service adds what it made
 from __future__ import annotations
 
 from ecap import spans
-from ecap.config import following
-from ecap.config.following import LEVEL, Follow
-from ecap.config.infrastructure import Postgres
-from ecap.config.traffic import Http, Limits, Mesh
+from ecap.config.member import follows
+from ecap.config.member.follows import LEVEL, Follow
+from ecap.config.settings.connections.postgres import Postgres
+from ecap.config.settings.http import Http
+from ecap.config.settings.limits import Limits
+from ecap.config.settings.mesh import Mesh
 from ecap.mesh.identity import imported
 from ecap.serve.asgi import Edge
 from ecap.serve.limits import ClientAddress
@@ -37,7 +39,7 @@ def follow(process: Process, edge: Edge) -> None:
     def skew(new_s: float) -> None:
         process.verifier.reconfigure(skew_s=new_s)
 
-    following.follow(
+    follows.follow(
         process.member,
         (
             LEVEL,

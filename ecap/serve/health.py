@@ -10,7 +10,7 @@ import msgspec
 from pydantic import Field
 
 from ecap import logs
-from ecap.config.member import Member
+from ecap.config.member.member import Member
 from ecap.errors import EcapError, Unavailable
 from ecap.serve import openapi
 from ecap.serve.models import Model

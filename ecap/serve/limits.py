@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from ecap.actors.leasing import Verdict
-from ecap.config.traffic import Bucket
+from ecap.config.settings.limits import Bucket
 from ecap.errors import Misconfigured, RateLimited
 
 __all__ = ["ClientAddress", "Limiter", "Verdict", "admit", "headers"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from ecap.config import Settings
-from ecap.config.services import ServiceName
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.serve.deployment import options
 from ecap.serve.gateway.services import PREFIXES
 

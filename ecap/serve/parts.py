@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecap.config.member import Member
+from ecap.config.member.member import Member
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve.limits import Limiter
 from ecap.serve.routing import Check

@@ -15,11 +15,12 @@ from aiohttp import ClientSession
 from ecap.actors.asking import ShardClient
 from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
-from ecap.config.following import Follow
-from ecap.config.member import Member
+from ecap.config.member.follows import Follow
+from ecap.config.member.member import Member
 from ecap.config.protocol import Health, HubLink
-from ecap.config.settings import Settings
-from ecap.config.traffic import Http, Mesh
+from ecap.config.settings.http import Http
+from ecap.config.settings.mesh import Mesh
+from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured
 from ecap.mesh import MeshClient, MeshClients, Principal, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session

@@ -8,8 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 from ecap import logs, spans
-from ecap.config.joining import taking_part
-from ecap.config.settings import Settings
+from ecap.config.member.participation import taking_part
+from ecap.config.settings.tree import Settings
 from ecap.serve import health
 from ecap.serve.asgi import Edge
 from ecap.serve.following import follow

@@ -23,7 +23,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ecap.config.member import Member
+from ecap.config.member.member import Member
 from ecap.errors import EcapError, Invalid, Malformed, NotFound, UnsupportedMedia
 from ecap.mesh.identity import Principal
 

@@ -10,7 +10,7 @@ import pytest
 
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
-from ecap.config.services import Services
+from ecap.config.settings.services.deployments import Services
 from ecap.errors import Misconfigured
 from ecap.serve.keeper.deployment import refused
 from ecap.serve.keeper.keeping import Keeper

@@ -34,7 +34,7 @@ def accounts(rendered: Rendered) -> Iterator[str]:
 
 
 def config_source(rendered: Rendered) -> Iterator[str]:
-    """What ecap/config/kubernetes.py asks for, where it asks, and no Secret of ECAP's own."""
+    """What the hub asks Kubernetes for, where it asks, and no Secret of ECAP's own."""
     (_, env), *_ = _settings(rendered)
     namespace = env.get("ECAP__KUBERNETES__NAMESPACE")
     roles = {doc["metadata"]["name"]: doc for doc in rendered.kind("Role")}

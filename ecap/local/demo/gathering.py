@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ecap.config.infrastructure import Kafka
+from ecap.config.settings.connections.kafka import Kafka
 from ecap.local.demo import topic
 from ecap.local.demo.books import Analytics, Books
 from ecap.local.demo.reconcile import Evidence, next_positions

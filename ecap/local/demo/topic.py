@@ -13,7 +13,7 @@ from ecap.clients.kafka import (
     open_consumer,
     translated,
 )
-from ecap.config.infrastructure import Kafka
+from ecap.config.settings.connections.kafka import Kafka
 from ecap.domain.events.codec import EventError, decode
 from ecap.domain.events.envelope import Event
 from ecap.domain.events.topics import TOPICS

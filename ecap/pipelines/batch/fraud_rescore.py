@@ -23,7 +23,7 @@ from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
 from ecap.config import Settings
-from ecap.config.services import Fraud
+from ecap.config.settings.services.fraud import Fraud
 from ecap.domain.events.codec import decode
 from ecap.domain.events.orders import DECISIONS, OrderPlaced
 from ecap.domain.fraud.rules import RULES

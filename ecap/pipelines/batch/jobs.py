@@ -12,7 +12,7 @@ import msgspec
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ecap.config import Settings
-from ecap.config.services import Fraud
+from ecap.config.settings.services.fraud import Fraud
 from ecap.errors import Invalid, NotFound
 from ecap.pipelines.batch.spreading import Spread
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ecap.config.following import Follow
+from ecap.config.member.follows import Follow
 from ecap.serve.analytics.live import Live
 from ecap.serve.analytics.store import Analytics
 from ecap.serve.background import background

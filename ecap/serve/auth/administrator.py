@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ecap import logs
-from ecap.config.services import Auth
+from ecap.config.settings.services.auth import Auth
 from ecap.domain.accounts.roles import Role
 from ecap.errors import Conflict
 from ecap.serve.auth.passwords import Passwords

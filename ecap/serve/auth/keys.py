@@ -17,7 +17,7 @@ from joserfc.jwk import OKPKey
 from ecap import logs
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
-from ecap.config.keyring_live import LiveKeyring
+from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ecap.config.services import Auth
+from ecap.config.settings.services.auth import Auth
 from ecap.errors import Overloaded
 
 R = TypeVar("R")

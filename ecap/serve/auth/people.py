@@ -11,8 +11,8 @@ from uuid import UUID
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.clients.sealing import LOOKUP_KEY, email_hash
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.sealed_rows import SealedRows
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.rows import SealedRows
 from ecap.serve.auth.models import Account
 
 _SQL = load_queries("ecap.serve.auth")

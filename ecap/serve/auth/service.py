@@ -10,9 +10,9 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from ecap.config.following import Follow
-from ecap.config.keyring_live import open_keyring
-from ecap.config.services import Auth as Settings
+from ecap.config.member.follows import Follow
+from ecap.config.secrets.keyring.live import open_keyring
+from ecap.config.settings.services.auth import Auth as Settings
 from ecap.domain.accounts.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
 from ecap.serve.auth.administrator import FirstAdministrator

@@ -10,7 +10,7 @@ from uuid import UUID
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
-from ecap.config.keyring import PREFIX
+from ecap.config.secrets.keyring.ring import PREFIX
 from ecap.domain.accounts.roles import Role
 from ecap.domain.events.envelope import new_event
 from ecap.domain.events.users import UserRegistered

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from joserfc import jwt
 
-from ecap.config.services import Auth
+from ecap.config.settings.services.auth import Auth
 from ecap.domain.accounts.roles import Role, scopes_of
 from ecap.domain.values.ids import new_id
 from ecap.serve.auth.keys import SigningKeys

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecap.actors.hub_link import CONFIG
-from ecap.config.canary import Canary
-from ecap.config.overrides import Edit
-from ecap.config.requests import Change, Return
+from ecap.config.hub.requests import Change, Return
+from ecap.config.layers.overrides import Edit
+from ecap.config.rollout.canary import Canary
 from ecap.errors import Unavailable
 from ecap.mesh import CallPolicy, MeshClient
 from ecap.mesh.policy import BreakerPolicy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecap.config.traffic import Bucket, Limits
+from ecap.config.settings.limits import Bucket, Limits
 from ecap.mesh import Principal
 from ecap.serve.gateway.models import Limit, LimitsThatApply
 

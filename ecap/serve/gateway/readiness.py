@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ecap.actors.hub_link import CONFIG
-from ecap.config.member import Member
+from ecap.config.member.member import Member
 from ecap.errors import EcapError
 from ecap.mesh import MeshClient
 from ecap.serve import health

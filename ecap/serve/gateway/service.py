@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.mesh import CallPolicy, MeshClient
 from ecap.serve.gateway.catalogue import Catalogue, Known
 from ecap.serve.gateway.fresh import Fresh

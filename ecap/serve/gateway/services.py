@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from ecap.config.services import ServiceName
+from ecap.config.settings.services.deployments import ServiceName
 
 # The gateway itself owns what no other prefix matches.
 PREFIXES: Mapping[str, str] = {

@@ -19,12 +19,12 @@ from ecap.actors.reach import RayActors
 from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool
 from ecap.config import Settings, load
-from ecap.config.environment import PREFIX
-from ecap.config.following import LEVEL, Follow, follow
-from ecap.config.infrastructure import Postgres
-from ecap.config.joining import taking_part
-from ecap.config.member import Member
-from ecap.config.services import Services
+from ecap.config.layers.environment import PREFIX
+from ecap.config.member.follows import LEVEL, Follow, follow
+from ecap.config.member.member import Member
+from ecap.config.member.participation import taking_part
+from ecap.config.settings.connections.postgres import Postgres
+from ecap.config.settings.services.deployments import Services
 from ecap.errors import Misconfigured
 from ecap.serve.keeper.keeping import Keeper
 

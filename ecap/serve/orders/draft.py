@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ecap.clients.postgres import Record
-from ecap.config.services import Orders as Limits
+from ecap.config.settings.services.orders import Orders as Limits
 from ecap.domain.commerce.orders import DECIDED, amount_minor, card_fingerprint
 from ecap.domain.events.orders import Line, OrderPlaced
 from ecap.domain.fraud.scoring import ScoreQuestion, Verdict

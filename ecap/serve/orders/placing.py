@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ecap import logs, metrics
-from ecap.config.flags import Feature
-from ecap.config.settings import Settings
+from ecap.config.settings.flags import Feature
+from ecap.config.settings.tree import Settings
 from ecap.domain.fraud.rules import UNAVAILABLE
 from ecap.domain.fraud.scoring import ScoreQuestion, Verdict
 from ecap.domain.values.ids import order_id

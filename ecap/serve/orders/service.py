@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from ecap import logs
-from ecap.config.keyring_live import open_keyring
+from ecap.config.secrets.keyring.live import open_keyring
 from ecap.errors import Retryable
 from ecap.serve.background import background
 from ecap.serve.orders.placing import Shop

@@ -10,8 +10,8 @@ from uuid import UUID
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Pool, Record, UniqueViolation
 from ecap.clients.queries import load_queries
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.sealed_rows import SealedRows
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.rows import SealedRows
 from ecap.domain.commerce.orders import Placed, changed, may_become, returns_stock, takes_stock
 from ecap.domain.events.envelope import new_event
 from ecap.domain.events.orders import Line, OrderStatus

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ecap.config.keyring_live import open_keyring
+from ecap.config.secrets.keyring.live import open_keyring
 from ecap.mesh import MeshClient
 from ecap.serve.process import Process
 from ecap.serve.users.models import Profile

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.sealed_rows import SealedRows
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.rows import SealedRows
 from ecap.domain.values.ids import new_id
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.serve.users.models import (

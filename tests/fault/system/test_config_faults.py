@@ -17,7 +17,7 @@ from ecap.actors import hosting
 from ecap.actors.hub_link import CONFIG
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool
-from ecap.config.history import verify
+from ecap.config.hub.history import verify
 from ecap.local.up import SERVICES
 
 # Each shard of the pipeline has a check of its own for it, so it is asked.

@@ -25,8 +25,8 @@ from joserfc.jwk import OKPKey
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.config.keyring import Keyring
-from ecap.config.keyring_stores import FileKeyring, Plain
+from ecap.config.secrets.keyring.ring import Keyring
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.local.demo.shelf import Shelf
 from ecap.local.ports import LOOPBACK
 

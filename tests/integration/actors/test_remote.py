@@ -14,15 +14,15 @@ from uuid import UUID
 import pytest
 import ray
 from counting import order, place, until
+from ecap.config.settings.mesh import CallPolicySettings, Mesh
 from stream_servers import World
 
 from ecap.actors import hosting
 from ecap.actors.calling import SocketTransport
 from ecap.actors.reach import RayActors, RayActorTransport
 from ecap.actors.remote import ensure_supervisor, statuses, stop_all
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.traffic import CallPolicySettings, Mesh
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
 from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured, NotFound, Retryable

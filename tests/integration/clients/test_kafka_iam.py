@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from iam_servers import Agent, Door, open_agent, open_door
 
 from ecap.clients.kafka import TopicPartition, create_topics, open_consumer, open_producer
-from ecap.config.infrastructure import Kafka
+from ecap.config.settings.connections.kafka import Kafka
 from ecap.errors import Unavailable
 from ecap.local.kafka import accepting
 from ecap.local.ports import choose

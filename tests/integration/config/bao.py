@@ -15,7 +15,7 @@ import requests
 from free_ports import on_a_free_port
 from hvac.exceptions import VaultError
 
-from ecap.config.control import Vault
+from ecap.config.settings.connections.vault import Vault
 from ecap.errors import Unavailable
 from ecap.local.process import wheel
 

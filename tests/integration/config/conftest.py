@@ -11,8 +11,8 @@ from kube_namespace import Kube, open_namespace
 
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.local.runtime import Runtime
 
 

@@ -13,9 +13,9 @@ from waiting import until
 from ecap.actors.config_hub import ConfigHub
 from ecap.actors.hub_link import HubConnection
 from ecap.config import Settings
-from ecap.config.member import Member
-from ecap.config.overrides import Edit
-from ecap.config.requests import Change
+from ecap.config.hub.requests import Change
+from ecap.config.layers.overrides import Edit
+from ecap.config.member.member import Member
 
 KEY = "orders.max_lines"
 

@@ -15,7 +15,7 @@ import pytest
 from kube_server import KubeServer, open_kube_server
 from kubernetes.aio import client, config
 
-from ecap.config.control import Kubernetes
+from ecap.config.settings.connections.kubernetes import Kubernetes
 
 LABEL = {"ecap.io/config": "true"}
 

@@ -18,12 +18,14 @@ from config_tables import emptied
 
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import open_pool
-from ecap.config import Settings, keyring_live, loading
-from ecap.config.hub import Hub
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.overrides import Edit
-from ecap.config.secrets import SecretReaders
+from ecap.config import Settings
+from ecap.config.hub.hub import Hub
+from ecap.config.layers.overrides import Edit
+from ecap.config.secrets.keyring import live
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.config.secrets.readers import SecretReaders
+from ecap.config.sources import startup
 from ecap.errors import EcapError
 from ecap.local.runtime import Runtime
 
@@ -74,10 +76,10 @@ async def history(settings: Settings, environ: dict[str, str], ring: Keyring) ->
     """Three versions, the last one refused."""
     async with open_pool(settings.postgres, service="test") as pool:
         await emptied(pool)
-        layers = loading.layers(environ)
+        layers = startup.layers(environ)
         hub = Hub(
             history=PostgresHistory(pool),
-            keys=await keyring_live.found(loading.load(environ), environ, clock=time.monotonic),
+            keys=await live.found(startup.load(environ), environ, clock=time.monotonic),
             secrets=SecretReaders({"vault": _stub}),
             environ=environ,
             given={k: v for k, v in layers.items() if k != "defaults"},

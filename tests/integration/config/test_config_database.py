@@ -16,11 +16,11 @@ from waiting import WITHIN_S, until
 
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
-from ecap.config.infrastructure import Postgres
-from ecap.config.leases import DatabaseLease, as_user
-from ecap.config.sources import SourceHealth
-from ecap.config.vault import DatabaseUser
-from ecap.config.vault_session import VaultSession
+from ecap.config.secrets.vault.client import DatabaseUser
+from ecap.config.secrets.vault.session import VaultSession
+from ecap.config.settings.connections.postgres import Postgres
+from ecap.config.sources.database_users import DatabaseLease, as_user
+from ecap.config.sources.source import SourceHealth
 from ecap.errors import EcapError, Misconfigured
 from ecap.local.state import open_state
 

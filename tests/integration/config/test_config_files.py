@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ecap.config import loading
-from ecap.config.files import FileSource
-from ecap.config.sources import Reading, SourceHealth
+from ecap.config.sources import startup
+from ecap.config.sources.files import FileSource
+from ecap.config.sources.source import Reading, SourceHealth
 
 WITHIN_S = 20.0
 
@@ -22,7 +22,7 @@ def source(folder: Path) -> FileSource:
     environ = {"ECAP_CONFIG_DIR": str(folder)}
     return FileSource(
         (folder / "base.yaml", folder / "development.yaml"),
-        lambda: loading.files(environ),
+        lambda: startup.files(environ),
         debounce_s=0.02,
         poll_s=3600.0,  # so that only events can bring news
         health=SourceHealth("files", wall=lambda: 1.0),

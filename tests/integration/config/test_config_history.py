@@ -11,15 +11,15 @@ from config_tables import emptied
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
-from ecap.config.control import Keyring as Section
-from ecap.config.history import Event, History, MemoryHistory, verify
-from ecap.config.hub import Hub
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.keyring_stores import Stored
-from ecap.config.member import Member
-from ecap.config.overrides import Edit
-from ecap.config.secrets import SecretReaders
+from ecap.config.hub.history import Event, History, MemoryHistory, verify
+from ecap.config.hub.hub import Hub
+from ecap.config.layers.overrides import Edit
+from ecap.config.member.member import Member
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import Stored
+from ecap.config.secrets.readers import SecretReaders
+from ecap.config.settings.keyring import Keyring as Section
 from ecap.errors import Fenced, Misconfigured
 
 

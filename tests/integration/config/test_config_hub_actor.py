@@ -13,13 +13,13 @@ from waiting import until
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.config.canary import Canary
-from ecap.config.history import Event
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.overrides import Edit
+from ecap.config.hub.history import Event
+from ecap.config.hub.requests import Change, Return
+from ecap.config.layers.overrides import Edit
 from ecap.config.protocol import Report
-from ecap.config.requests import Change, Return
+from ecap.config.rollout.canary import Canary
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.errors import Conflict, Fenced, Invalid, NotFound, Unavailable
 
 

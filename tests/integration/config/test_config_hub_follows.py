@@ -10,9 +10,9 @@ from hub_actor import started, well
 
 from ecap import logs
 from ecap.clients.postgres import Pool
-from ecap.config.keyring_stores import FileKeyring
-from ecap.config.overrides import Edit
-from ecap.config.requests import Change
+from ecap.config.hub.requests import Change
+from ecap.config.layers.overrides import Edit
+from ecap.config.secrets.keyring.stores import FileKeyring
 
 
 @pytest.fixture(autouse=True)

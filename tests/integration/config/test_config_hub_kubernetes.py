@@ -14,8 +14,8 @@ from waiting import until
 from ecap.actors.config_hub import ConfigHub
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.config.keyring_stores import FileKeyring
-from ecap.config.member import Member
+from ecap.config.member.member import Member
+from ecap.config.secrets.keyring.stores import FileKeyring
 from ecap.errors import Conflict
 
 KEY = "orders.max_lines"

@@ -23,15 +23,13 @@ from joserfc.jwk import RSAKey
 from kube_namespace import Kube
 from waiting import WITHIN_S, until
 
-from ecap.config import vault_login
-from ecap.config.control import Kubernetes
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import Plain
-from ecap.config.kubernetes import open_api
-from ecap.config.kubernetes_source import KubernetesKeyring, KubernetesSource
-from ecap.config.references import parse
-from ecap.config.sources import Reading, SourceHealth
-from ecap.errors import Conflict, Misconfigured, NotFound
+from ecap.config.layers.references import parse
+from ecap.config.secrets.vault import login
+from ecap.config.settings.connections.kubernetes import Kubernetes
+from ecap.config.sources.kubernetes import KubernetesSource
+from ecap.config.sources.kubernetes_api import open_api
+from ecap.config.sources.source import Reading, SourceHealth
+from ecap.errors import Misconfigured
 
 
 class Follower:
@@ -111,7 +109,7 @@ async def test_a_bad_config_map_keeps_the_last_good(kube: Kube) -> None:
 
 
 async def test_a_long_list_comes_in_pages(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecap.config.kubernetes._PAGE", 2)
+    monkeypatch.setattr("ecap.config.sources.kubernetes_api._PAGE", 2)
     for number in range(5):
         await kube.config_map(f"m{number}", **{f"flags.f{number}": "true"})
     async with following(kube) as follower:
@@ -161,22 +159,6 @@ async def test_no_cluster_at_all_is_said(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_keyring_in_a_secret(kube: Kube) -> None:
-    async with open_api(kube.settings) as api:
-        store = KubernetesKeyring(api, "ring/keyring", Plain())
-        with pytest.raises(NotFound):
-            await store.load()
-        ring = Keyring([new_key(now=5.0)])
-        await store.save(ring, revision=None)
-        kept = await store.load()
-        assert kept.ring.keys == ring.keys
-        await store.save(kept.ring.add(now=6.0), revision=kept.revision)
-        with pytest.raises(Conflict):
-            await store.save(ring, revision=kept.revision)
-        with pytest.raises(Conflict):
-            await store.save(ring, revision=None)
-
-
 async def test_vault_lets_a_service_account_in(kube: Kube, bao: Bao) -> None:
     def prepare() -> None:
         if "kubernetes/" not in bao.root.sys.list_auth_methods()["data"]:
@@ -210,7 +192,7 @@ async def test_vault_lets_a_service_account_in(kube: Kube, bao: Bao) -> None:
         "groups": ["system:serviceaccounts"],
     }
     settings = bao.settings(auth="kubernetes", role="hub", jwt_file=bao.secret_file("sa", token))
-    secrets = await asyncio.to_thread(vault_login.log_in, settings)
+    secrets = await asyncio.to_thread(login.log_in, settings)
     assert secrets.lease.duration_s > 0
 
 

@@ -17,7 +17,7 @@ from ecap.clients import migrations, sealing
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
-from ecap.config.keyring import Keyring, new_key
+from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.domain.events.codec import decode
 from ecap.domain.events.users import UserRegistered
 from ecap.errors import Misconfigured

@@ -10,8 +10,8 @@ from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.clients.renewal import ColumnEntries, PostgresProgress
 from ecap.config import Settings
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.renewal import Step, renew
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.rotation import Step, renew
 from ecap.errors import Misconfigured
 
 COUNT = 450

@@ -13,12 +13,13 @@ from ecap.clients import retiring
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.clients.renewal import PostgresProgress, newest_state, states
-from ecap.config import Settings, accepted
-from ecap.config.accepted import Packed
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.layers import Given, Layer
-from ecap.config.overrides import Override
-from ecap.config.renewal import renew
+from ecap.config import Settings
+from ecap.config.hub import accepted
+from ecap.config.hub.accepted import Packed
+from ecap.config.layers.layer import Given, Layer
+from ecap.config.layers.overrides import Override
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.rotation import renew
 from ecap.errors import Conflict
 
 

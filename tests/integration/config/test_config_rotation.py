@@ -11,11 +11,12 @@ from ecap.actors.config_hub import ConfigHub
 from ecap.cli.rotation import rotate
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool
-from ecap.config import Settings, accepted
-from ecap.config.keyring import Keyring
-from ecap.config.keyring_stores import FileKeyring
-from ecap.config.overrides import Edit
-from ecap.config.requests import Change, Return
+from ecap.config import Settings
+from ecap.config.hub import accepted
+from ecap.config.hub.requests import Change, Return
+from ecap.config.layers.overrides import Edit
+from ecap.config.secrets.keyring.ring import Keyring
+from ecap.config.secrets.keyring.stores import FileKeyring
 
 SECRET = "smtp.password"
 

@@ -12,15 +12,15 @@ import pytest
 from bao import Bao
 from hvac.exceptions import VaultError
 
-from ecap.config import vault_login
-from ecap.config.control import Keyring as KeyringSection
-from ecap.config.control import Vault
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import store
-from ecap.config.references import parse
-from ecap.config.sources import Reading, SourceHealth
-from ecap.config.vault_session import VaultSession
-from ecap.config.vault_source import VaultSource
+from ecap.config.layers.references import parse
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import store
+from ecap.config.secrets.vault import login
+from ecap.config.secrets.vault.session import VaultSession
+from ecap.config.settings.connections.vault import Vault
+from ecap.config.settings.keyring import Keyring as KeyringSection
+from ecap.config.sources.source import Reading, SourceHealth
+from ecap.config.sources.vault import VaultSource
 from ecap.errors import Conflict, Misconfigured, Unauthenticated, Unavailable
 
 WITHIN_S = 30.0
@@ -60,7 +60,7 @@ def test_every_way_in(bao: Bao, auth: str) -> None:
         password_file=bao.secret_file("pw", "pass-word\n"),
         token_file=bao.secret_file("token", token),
     )
-    secrets = vault_login.log_in(settings)
+    secrets = login.log_in(settings)
     assert secrets.lease.duration_s > 60
     secrets.write(f"login/{auth}", {"x": "1"})
     assert secrets.read(f"login/{auth}") == {"x": "1"}
@@ -71,19 +71,19 @@ def test_a_wrong_secret_does_not_get_in(bao: Bao) -> None:
         auth="userpass", username="ann", password_file=bao.secret_file("bad", "hunter2")
     )
     with pytest.raises(Unavailable, match=r"refuses|cannot") as caught:
-        vault_login.log_in(settings)
+        login.log_in(settings)
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_missing_way_in_names_the_setting(bao: Bao) -> None:
     with pytest.raises(Misconfigured, match=r"vault\.role is needed"):
-        vault_login.log_in(bao.settings(auth="kubernetes", jwt_file=bao.secret_file("jwt", "x")))
+        login.log_in(bao.settings(auth="kubernetes", jwt_file=bao.secret_file("jwt", "x")))
     with pytest.raises(Misconfigured, match=r"vault\.token_file is needed"):
-        vault_login.log_in(bao.settings(auth="token"))
+        login.log_in(bao.settings(auth="token"))
 
 
 def test_versions_and_check_and_set(bao: Bao) -> None:
-    secrets = vault_login.log_in(bao.settings())
+    secrets = login.log_in(bao.settings())
     secrets.write("cas/x", {"a": "1"}, cas=0)
     found = secrets.secret("cas/x")
     assert found is not None
@@ -97,7 +97,7 @@ def test_versions_and_check_and_set(bao: Bao) -> None:
 
 
 def test_kv_version_1(bao: Bao) -> None:
-    secrets = vault_login.log_in(bao.settings(mount="kv1", kv_version=1))
+    secrets = login.log_in(bao.settings(mount="kv1", kv_version=1))
     assert secrets.state("x") == "none"
     secrets.write("x", {"a": "hunter2"})
     before = secrets.state("x")
@@ -210,7 +210,7 @@ async def test_sealed_and_away_keeps_what_is_known(bao: Bao) -> None:
 def test_a_keyring_in_vault(bao: Bao, transit: str | None) -> None:
     if transit:
         bao.root.secrets.transit.create_key(name=transit)
-    secrets = vault_login.log_in(bao.settings())
+    secrets = login.log_in(bao.settings())
     section = KeyringSection(source="vault", path=f"ring/{transit}", transit_key=transit)
     kept = store(section, {}, secrets=secrets)
     ring = Keyring([new_key(now=5.0)])
@@ -229,7 +229,7 @@ def test_a_keyring_in_vault(bao: Bao, transit: str | None) -> None:
 
 def test_transit_refuses_what_it_did_not_encrypt(bao: Bao) -> None:
     bao.root.secrets.transit.create_key(name="one")
-    secrets = vault_login.log_in(bao.settings())
+    secrets = login.log_in(bao.settings())
     wrapped = secrets.transit_encrypt("x", key="one", mount="transit")
     altered = wrapped[:-4] + ("AAA=" if wrapped[-4:] != "AAA=" else "BBB=")
     with pytest.raises(Misconfigured, match="altered"):

@@ -17,19 +17,19 @@ import pytest
 from bao import Bao, open_bao
 from waiting import until
 
-from ecap.config import vault_login
-from ecap.config.control import Keyring as Section
-from ecap.config.control import Vault
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_live import LiveKeyring, loading
-from ecap.config.keyring_stores import store
-from ecap.config.leases import DatabaseLease
-from ecap.config.references import parse
-from ecap.config.settings import Settings
-from ecap.config.sources import SourceHealth
-from ecap.config.vault import DatabaseUser, VaultSecrets
-from ecap.config.vault_session import VaultSession
-from ecap.config.vault_source import VaultSource
+from ecap.config.layers.references import parse
+from ecap.config.secrets.keyring.live import LiveKeyring, loading
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import store
+from ecap.config.secrets.vault import login
+from ecap.config.secrets.vault.client import DatabaseUser, VaultSecrets
+from ecap.config.secrets.vault.session import VaultSession
+from ecap.config.settings.connections.vault import Vault
+from ecap.config.settings.keyring import Keyring as Section
+from ecap.config.settings.tree import Settings
+from ecap.config.sources.database_users import DatabaseLease
+from ecap.config.sources.source import SourceHealth
+from ecap.config.sources.vault import VaultSource
 from ecap.errors import Unavailable
 
 SECRET = parse("vault:fault#key", where="test")
@@ -137,12 +137,12 @@ async def test_token_revoked_and_no_other_given(bao: Bao, watched: Watched) -> N
 async def test_nobody_there() -> None:
     settings = Vault(address="https://127.0.0.1:9", role_id="x", secret_id_file=Path("/dev/null"))
     with pytest.raises(Unavailable, match="Vault cannot be reached: cannot log in at"):
-        vault_login.log_in(settings)
+        login.log_in(settings)
 
 
 async def test_tls(bao: Bao) -> None:
     def read(settings: Vault) -> str:
-        return vault_login.log_in(settings).read("fault")["key"]
+        return login.log_in(settings).read("fault")["key"]
 
     bao.put("fault", key="good")
     assert await asyncio.to_thread(read, bao.settings()) == "good"
@@ -222,7 +222,7 @@ async def test_a_lease_lost_while_vault_is_sealed(
 async def test_the_keyring_while_vault_is_sealed(bao: Bao, settings: Settings) -> None:
     section = Section(source="vault", path="ring", poll_s=0.05, trust_s=0.5)
     here = settings.model_copy(update={"vault": bao.settings(timeout_s=0.5), "keyring": section})
-    opened = vault_login.log_in(here.vault)
+    opened = login.log_in(here.vault)
     store(section, {}, secrets=opened).save(Keyring([new_key(now=1)]), revision=None)
     load = loading(here, {})
     live = LiveKeyring((await load()).ring, load, section, clock=time.monotonic)

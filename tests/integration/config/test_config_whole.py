@@ -17,13 +17,13 @@ from waiting import until
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import open_pool
 from ecap.config import Settings
-from ecap.config.hub import Hub
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.member import Member
-from ecap.config.origins import Origins, open_origins
-from ecap.config.overrides import Edit
-from ecap.config.sources import feed
+from ecap.config.hub.hub import Hub
+from ecap.config.layers.overrides import Edit
+from ecap.config.member.member import Member
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.config.sources.origins import Origins, open_origins
+from ecap.config.sources.source import feed
 from ecap.local.runtime import Runtime
 
 

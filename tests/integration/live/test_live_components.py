@@ -16,10 +16,10 @@ from joserfc.jwk import OctKey
 from live_members import BARE, Alone, Feed, actor, changed, replica
 from pydantic import BaseModel, SecretStr
 
-from ecap.config.following import Follow
-from ecap.config.member import Member
+from ecap.config.member.follows import Follow
+from ecap.config.member.member import Member
 from ecap.config.protocol import leaves_of
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 
 # The pool is not among them: to change it there has to be a PostgreSQL.
 CHANGES: Mapping[str, tuple[Any, ...]] = {

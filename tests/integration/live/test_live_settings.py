@@ -14,7 +14,7 @@ from live_members import BARE, Feed, actor, replica
 import ecap
 from ecap.actors import hosting
 from ecap.actors.hub_link import CONFIG
-from ecap.config import keys, schema
+from ecap.config.layers import keys, schema
 from ecap.domain.fraud.rules import RULES
 from ecap.local.scaling import scaling
 from ecap.local.up import SERVICES
@@ -105,7 +105,7 @@ def test_a_weight_can_be_given_to_each_rule() -> None:
 def _codes() -> tuple[str, ...]:
     from typing import get_args
 
-    from ecap.config.services import RuleCode
+    from ecap.config.settings.services.fraud import RuleCode
 
     return get_args(RuleCode)
 

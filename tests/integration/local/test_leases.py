@@ -13,9 +13,11 @@ from pydantic import SecretStr
 
 from ecap.clients.leasing import open_database
 from ecap.clients.postgres import Pool, open_pool
-from ecap.config import Settings, load, loading, vault_login
-from ecap.config.keyring_live import open_keyring
-from ecap.config.vault import DatabaseUser, VaultSecrets
+from ecap.config import Settings, load
+from ecap.config.secrets.keyring.live import open_keyring
+from ecap.config.secrets.vault import login
+from ecap.config.secrets.vault.client import DatabaseUser, VaultSecrets
+from ecap.config.sources import startup
 from ecap.errors import Misconfigured, Unauthenticated, Unavailable
 from ecap.local.credentials import Credentials
 from ecap.local.runtime import Runtime
@@ -52,10 +54,10 @@ async def started(root: Path, *, durable: bool) -> AsyncIterator[Runtime]:
 async def here(root: Path) -> AsyncIterator[Settings]:
     """At its second start: all of it is repeated over what is there already."""
     async with started(root, durable=True) as first:
-        ring = loading.keyring({**ASKED, **first.environ})
+        ring = startup.keyring({**ASKED, **first.environ})
     async with started(root, durable=True) as found:
         environ = {**ASKED, **found.environ}
-        assert loading.keyring(environ).keys == ring.keys
+        assert startup.keyring(environ).keys == ring.keys
         yield load(environ)
 
 
@@ -124,7 +126,7 @@ async def test_rotated_and_revoked_under_load_nothing_fails(
             while done < enough:  # noqa: ASYNC110  counted by the load
                 await asyncio.sleep(0.005)
 
-    services = vault_login.log_in(here.vault)
+    services = login.log_in(here.vault)
     async with open_database(here, service="test") as pool, asyncio.TaskGroup() as group:
         group.create_task(load())
         await passed(20)
@@ -150,7 +152,7 @@ async def test_rotated_and_revoked_under_load_nothing_fails(
 async def test_other_settings_right_after_a_revocation_wait_for_the_next_user(
     here: Settings, superuser: Pool, users: list[DatabaseUser]
 ) -> None:
-    services = vault_login.log_in(here.vault)
+    services = login.log_in(here.vault)
     async with open_database(here, service="test") as pool:
         services.revoke_lease(users[-1].lease_id)
         assert await leased(superuser) == 0
@@ -170,13 +172,13 @@ async def test_other_settings_right_after_a_revocation_wait_for_the_next_user(
 
 
 def test_each_role_may_do_its_own_and_nothing_else(here: Settings, root: Path) -> None:
-    services = vault_login.log_in(here.vault)
+    services = login.log_in(here.vault)
     assert services.read("ecap/postgres")
     log_in = Credentials(open_state(root)).log_in(DATABASE_ROLE)
     section = here.vault.model_copy(
         update={"role_id": log_in.role_id, "secret_id_file": log_in.secret_id_file}
     )
-    setup = vault_login.log_in(section)
+    setup = login.log_in(section)
     connection = {"url": "x", "username": "x", "password": "x", "roles": ["x"]}
     for refused in (
         lambda: services.write("ecap/postgres", {"password": "x"}),
@@ -193,7 +195,7 @@ def test_each_role_may_do_its_own_and_nothing_else(here: Settings, root: Path) -
 
 
 async def test_the_keyring_in_vault_is_wrapped(here: Settings) -> None:
-    kept = vault_login.log_in(here.vault).read("ecap/keyring")["keyring"]
+    kept = login.log_in(here.vault).read("ecap/keyring")["keyring"]
     assert '"vault:v1:' in kept
     async with open_keyring(here, {}) as keys:
         assert keys.ring.primary.material not in kept

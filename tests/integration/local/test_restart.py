@@ -9,7 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ecap.config import Settings, load, loading
+from ecap.config import Settings, load
+from ecap.config.sources import startup
 from ecap.errors import Conflict, Misconfigured
 from ecap.local import runtime
 from ecap.local.servers import open_servers
@@ -60,7 +61,7 @@ async def test_a_second_start_continues(root: Path) -> None:
         assert await connection.fetchval("select answer from kept") == 42
         await connection.close()
     assert second.ports == first.ports
-    assert loading.keyring(second.environ).keys == loading.keyring(first.environ).keys
+    assert startup.keyring(second.environ).keys == startup.keyring(first.environ).keys
     assert after.mesh.service_key == before.mesh.service_key
 
 
@@ -81,7 +82,7 @@ async def test_only_what_has_no_address_is_started(root: Path) -> None:
     assert workers.kafka.bootstrap_servers == "kafka.example:9098"
     assert workers.mesh.service_key is not None
     assert workers.mesh.service_key.get_secret_value() == "from the user"
-    assert loading.keyring(found.environ).primary
+    assert startup.keyring(found.environ).primary
 
 
 async def test_data_of_another_version_is_refused(root: Path) -> None:

@@ -10,9 +10,9 @@ from uuid import UUID
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.config.keyring import PREFIX
-from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.sealed_rows import sealed
+from ecap.config.secrets.keyring.ring import PREFIX
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.config.secrets.rows import sealed
 from ecap.domain.events.envelope import new_event
 from ecap.domain.events.orders import Line, OrderChanged, OrderPlaced
 from ecap.domain.events.payload import Payload

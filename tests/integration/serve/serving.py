@@ -12,8 +12,8 @@ import httpx
 import uvicorn
 
 from ecap.config import Settings
-from ecap.config.keyring import Keyring
-from ecap.config.keyring_stores import FileKeyring, Plain
+from ecap.config.secrets.keyring.ring import Keyring
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 
 
 def ring(settings: Settings) -> Keyring:

@@ -12,11 +12,11 @@ from serving import bearer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.config.control import Keyring as KeyringSection
-from ecap.config.keyring import Key, Keyring
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.keyring_stores import Stored
-from ecap.config.services import Auth
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.keyring.ring import Key, Keyring
+from ecap.config.secrets.keyring.stores import Stored
+from ecap.config.settings.keyring import Keyring as KeyringSection
+from ecap.config.settings.services.auth import Auth
 from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured
 from ecap.serve.auth.keys import SigningKeys

@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from ecap.config.settings.limits import Bucket, Limits
 from joserfc.jwk import OKPKey
 from serving import bearer, serving
 
 from ecap.actors.leasing import LeasedLimiter
 from ecap.actors.limits import LimitLedger
 from ecap.config import Settings
-from ecap.config.traffic import Bucket, Http, Limits
+from ecap.config.settings.http import Http
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve.asgi import Edge
 from ecap.serve.parts import EdgeParts

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from ecap.config.settings.limits import Limits
 from front_door import alive
 from serving import serving
 
-from ecap.config.traffic import Http, Limits
+from ecap.config.settings.http import Http
 from ecap.errors import Misconfigured
 from ecap.serve.asgi import Edge
 from ecap.serve.parts import EdgeParts

@@ -20,9 +20,9 @@ from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
 from ecap.clients.renewal import PostgresProgress, personal
 from ecap.config import Settings
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_stores import FileKeyring, Plain
-from ecap.config.renewal import renew
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.config.secrets.rotation import renew
 from ecap.domain.values.ids import new_id
 from ecap.local.runtime import Runtime
 from ecap.local.state import open_state

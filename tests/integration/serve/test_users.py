@@ -14,7 +14,7 @@ from serving import bearer, ring
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.config.sealed_rows import sealed
+from ecap.config.secrets.rows import sealed
 from ecap.domain.values.ids import new_id
 from ecap.serve.auth.routes import api as auth_api
 from ecap.serve.auth.service import opened as auth_opened

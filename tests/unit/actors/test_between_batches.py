@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from ecap.actors.runner import Runner
-from ecap.config.settings import Settings
-from ecap.config.streams import Stream
+from ecap.config.settings.stream import Stream
+from ecap.config.settings.tree import Settings
 
 
 class Half:

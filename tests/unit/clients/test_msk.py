@@ -9,7 +9,7 @@ import pytest
 
 from ecap.clients.kafka import open_producer
 from ecap.clients.msk import LIFE_S, Credentials, IamTokens, presigned
-from ecap.config.infrastructure import Kafka
+from ecap.config.settings.connections.kafka import Kafka
 from ecap.errors import Misconfigured
 
 KEYS = {

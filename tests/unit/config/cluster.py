@@ -9,17 +9,18 @@ from typing import Any
 
 from virtual_time import clock
 
-from ecap.config import Settings, schema
-from ecap.config.control import Keyring as Keys
-from ecap.config.history import Entry, Event, History, MemoryHistory
-from ecap.config.hub import Hub
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.keyring_stores import Stored
-from ecap.config.layers import Given, Layer, Source
-from ecap.config.member import Member
+from ecap.config import Settings
+from ecap.config.hub.history import Entry, Event, History, MemoryHistory
+from ecap.config.hub.hub import Hub
+from ecap.config.layers import schema
+from ecap.config.layers.layer import Given, Layer, Source
+from ecap.config.layers.references import Reference
+from ecap.config.member.member import Member
 from ecap.config.protocol import Health, Order, Report
-from ecap.config.references import Reference
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import Stored
+from ecap.config.settings.keyring import Keyring as Keys
 from ecap.errors import Misconfigured, Unavailable
 
 

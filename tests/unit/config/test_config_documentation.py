@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import ecap
-from ecap.config import documentation, schema
+from ecap.config.layers import documentation, schema
 
 PAGE = Path(ecap.__file__).parent.parent / "docs" / "configuration.md"
 
@@ -17,7 +17,7 @@ def test_every_setting_says_what_it_means() -> None:
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == documentation.page(), (
-        "run: python -m ecap.config.documentation > docs/configuration.md"
+        "run: python -m ecap.config.layers.documentation > docs/configuration.md"
     )
 
 

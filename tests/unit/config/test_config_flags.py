@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ecap.config import Settings
-from ecap.config.flags import Feature
+from ecap.config.settings.flags import Feature
 
 NEW = Feature("new", default=False)
 CHOSEN = ["user-3", "user-4", "user-7", "user-11", "user-12", "user-13", "user-19"]

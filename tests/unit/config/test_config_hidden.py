@@ -13,10 +13,12 @@ from cluster import Cluster, layer
 from virtual_time import run
 
 from ecap import logs, metrics
-from ecap.config import Settings, accepted, schema
-from ecap.config.layers import Given, Layer
-from ecap.config.overrides import Edit
-from ecap.config.sources import SourceHealth
+from ecap.config import Settings
+from ecap.config.hub import accepted
+from ecap.config.layers import schema
+from ecap.config.layers.layer import Given, Layer
+from ecap.config.layers.overrides import Edit
+from ecap.config.sources.source import SourceHealth
 from ecap.errors import EcapError
 
 CANARIES = ("canary-env-1", "canary-vault-2", "canary-shelf-3", "canary-k8s-4", "canary-set-5")

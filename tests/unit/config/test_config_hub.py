@@ -13,15 +13,15 @@ import pytest
 from cluster import Cluster, layer
 from virtual_time import clock, run
 
-from ecap.config.canary import Canary
-from ecap.config.history import verify
-from ecap.config.infrastructure import Log
-from ecap.config.layers import Given, Layer
-from ecap.config.overrides import Edit
+from ecap.config.hub.history import verify
+from ecap.config.layers.layer import Given, Layer
+from ecap.config.layers.overrides import Edit
 from ecap.config.protocol import Changes, Health, Order, Report, Snapshot
-from ecap.config.services import Fraud
-from ecap.config.settings import Settings
-from ecap.config.traffic import Limits
+from ecap.config.rollout.canary import Canary
+from ecap.config.settings.limits import Limits
+from ecap.config.settings.log import Log
+from ecap.config.settings.services.fraud import Fraud
+from ecap.config.settings.tree import Settings
 from ecap.errors import Conflict, Invalid, Misconfigured, NotFound, PreconditionFailed, Unavailable
 
 Test = Callable[..., Awaitable[None]]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, layer
+from ecap.config.settings.services.fraud import Fraud
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import run
 
-from ecap.config.canary import Canary
-from ecap.config.history import DECISIONS, Entry, verify
-from ecap.config.overrides import Edit
-from ecap.config.services import Fraud
+from ecap.config.hub.history import DECISIONS, Entry, verify
+from ecap.config.layers.overrides import Edit
+from ecap.config.rollout.canary import Canary
 from ecap.errors import EcapError, Misconfigured
 
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.config import schema
-from ecap.config.incremental import Incremental
-from ecap.config.layers import Given, Layer, resolve
-from ecap.config.overrides import Override, layer
+from ecap.config.hub.incremental import Incremental
+from ecap.config.layers import schema
+from ecap.config.layers.layer import Given, Layer, resolve
+from ecap.config.layers.overrides import Override, layer
+from ecap.config.layers.validation import validate
 from ecap.config.protocol import leaves_of
-from ecap.config.settings import Settings
-from ecap.config.validation import validate
+from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured
 
 _VALUES: dict[str, list[Any]] = {

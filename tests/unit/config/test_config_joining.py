@@ -7,8 +7,8 @@ import time
 import pytest
 
 from ecap.config import Settings
-from ecap.config.joining import taking_part
-from ecap.config.member import Member
+from ecap.config.member.member import Member
+from ecap.config.member.participation import taking_part
 from ecap.config.protocol import HubLink, Order, Report
 from ecap.errors import EcapError, Fenced, Unavailable
 

@@ -9,10 +9,10 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecap.config.keyring import Key, Keyring, new_key
-from ecap.config.keyring_stores import EnvironmentKeyring, FileKeyring, Plain
-from ecap.config.keyring_text import parse, write
-from ecap.config.renewal import FileEntries, NoProgress, renew
+from ecap.config.secrets.keyring.ring import Key, Keyring, new_key
+from ecap.config.secrets.keyring.stores import EnvironmentKeyring, FileKeyring, Plain
+from ecap.config.secrets.keyring.text import parse, write
+from ecap.config.secrets.rotation import FileEntries, NoProgress, renew
 from ecap.errors import Conflict, Misconfigured, NotFound
 
 

@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 from cryptography.fernet import Fernet
 
-from ecap.config.control import Keyring as Section
-from ecap.config.keyring import Keyring, new_key
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.keyring_stores import Stored
-from ecap.config.sealed_rows import SealedRows
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.keyring.ring import Keyring, new_key
+from ecap.config.secrets.keyring.stores import Stored
+from ecap.config.secrets.rows import SealedRows
+from ecap.config.settings.keyring import Keyring as Section
 from ecap.errors import Misconfigured, Unavailable
 
 ROW = UUID(int=7)

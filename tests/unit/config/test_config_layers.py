@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecap.config import keys
-from ecap.config.layers import SOURCES, Found, Given, Layer, Source, combined, resolve
+from ecap.config.layers import keys
+from ecap.config.layers.layer import SOURCES, Found, Given, Layer, Source, combined, resolve
 
 NAMES = st.sampled_from(["a", "b", "c"])
 TREES: st.SearchStrategy[dict[str, Any]] = st.recursive(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from ecap.config import Settings, load, placeholders, schema
-from ecap.config.keyring import Key, Keyring
+from ecap.config import Settings, load
+from ecap.config.layers import placeholders, schema
+from ecap.config.secrets.keyring.ring import Key, Keyring
 from ecap.errors import Invalid, Misconfigured
 
 Folder = Callable[..., dict[str, str]]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ecap.config.keys import unflatten
+from ecap.config.layers.keys import unflatten
 from ecap.config.protocol import Changes, Snapshot, leaves_of, settings_of
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 
 _VALUES: dict[str, list[Any]] = {
     "log.level": ["INFO", "ERROR"],

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from ecap import metrics
-from ecap.config.control import Vault
-from ecap.config.layers import Layer, Source
-from ecap.config.sources import Reading, SourceHealth, feed
-from ecap.config.vault import Lease, VaultSecrets
-from ecap.config.vault_session import VaultSession
+from ecap.config.layers.layer import Layer, Source
+from ecap.config.secrets.vault.client import Lease, VaultSecrets
+from ecap.config.secrets.vault.session import VaultSession
+from ecap.config.settings.connections.vault import Vault
+from ecap.config.sources.source import Reading, SourceHealth, feed
 from ecap.errors import Invalid
 
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from ecap.config import yaml_layer
+from ecap.config.layers import yaml_text
 from ecap.errors import Misconfigured
 
 
 def parse(text: str) -> dict[str, object]:
-    layer = yaml_layer.parse(text, "base", place="base.yaml")
+    layer = yaml_text.parse(text, "base", place="base.yaml")
     return {key: given.value for key, given in layer.values.items()}
 
 
 def test_each_value_knows_its_line() -> None:
     text = "orders:\n  currency: EUR\nlog: {level: INFO}\nflags:\n  a: true\n"
-    layer = yaml_layer.parse(text, "base", place="base.yaml")
+    layer = yaml_text.parse(text, "base", place="base.yaml")
     assert {key: given.place for key, given in layer.values.items()} == {
         "orders.currency": "base.yaml:2",
         "log.level": "base.yaml:3",
@@ -73,7 +73,7 @@ def test_the_text_around_an_error_is_not_shown() -> None:
 
 def test_a_file_that_is_away_or_binary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"no\.yaml: No such file"):
-        yaml_layer.read(tmp_path / "no.yaml", "base")
+        yaml_text.read(tmp_path / "no.yaml", "base")
     (tmp_path / "bin.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(Misconfigured, match=r"bin\.yaml: not UTF-8"):
-        yaml_layer.read(tmp_path / "bin.yaml", "base")
+        yaml_text.read(tmp_path / "bin.yaml", "base")

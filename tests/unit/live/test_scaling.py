@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 from live_members import BARE, Feed, changed
 
-from ecap.config.services import Services
-from ecap.config.settings import Settings
+from ecap.config.settings.services.deployments import Services
+from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured, Unavailable
 from ecap.local.scaling import _check, scaling
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from ecap.config.traffic import CallPolicySettings
+from ecap.config.settings.mesh import CallPolicySettings
+
 from ecap.mesh import CallPolicy
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from happenings import placed, record
 
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.orders import Line
 from ecap.domain.events.users import UserRegistered
 from ecap.pipelines.stream.analytics.pipeline import build

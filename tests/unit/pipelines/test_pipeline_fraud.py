@@ -7,7 +7,7 @@ from happenings import at, placed, question, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.orders import OrderPlaced
 from ecap.domain.fraud.features import features_of
 from ecap.domain.fraud.profile import Profile, Transaction

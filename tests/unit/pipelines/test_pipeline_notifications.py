@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from happenings import START, placed, record
 
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.orders import OrderCancelled
 from ecap.errors import Misconfigured, Refused, Unavailable
 from ecap.pipelines.stream.notifications.channels import Channels

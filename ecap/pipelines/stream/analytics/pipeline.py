@@ -15,8 +15,8 @@ import msgspec
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
-from ecap.config.following import Follow
-from ecap.config.settings import Settings
+from ecap.config.member.follows import Follow
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.admission import admit_changed, admit_lines, admit_placed, admit_text
 from ecap.domain.events.browsing import ProductSearched, ProductViewed
 from ecap.domain.events.orders import OrderApproved, OrderCancelled, OrderDenied, OrderPlaced

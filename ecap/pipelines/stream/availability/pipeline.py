@@ -14,7 +14,7 @@ from uuid import UUID
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.domain.commerce.orders import DECIDED, returns_stock, takes_stock
 from ecap.domain.events.admission import admit_lines
 from ecap.domain.events.orders import Line, OrderCancelled, OrderDenied, OrderPlaced

@@ -13,9 +13,9 @@ from typing import Any
 
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
-from ecap.config.following import Follow
-from ecap.config.services import Fraud
-from ecap.config.settings import Settings
+from ecap.config.member.follows import Follow
+from ecap.config.settings.services.fraud import Fraud
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.admission import admit_changed, admit_placed
 from ecap.domain.events.envelope import Event
 from ecap.domain.events.orders import OrderApproved, OrderCancelled, OrderDenied, OrderPlaced

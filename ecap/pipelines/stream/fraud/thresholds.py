@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecap.config.services import Fraud
+from ecap.config.settings.services.fraud import Fraud
 from ecap.domain.fraud.thresholds import Thresholds
 from ecap.domain.values.money import to_minor
 from ecap.domain.values.windows import SECOND

@@ -10,7 +10,7 @@ from typing import Any
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.admission import admit_text
 from ecap.domain.events.products import ProductUpserted
 from ecap.domain.values.money import MAX_MINOR, to_decimal

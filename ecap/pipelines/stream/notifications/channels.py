@@ -11,7 +11,8 @@ from typing import Protocol
 
 import httpx
 
-from ecap.config.infrastructure import Smtp, Webhook
+from ecap.config.settings.connections.smtp import Smtp
+from ecap.config.settings.connections.webhook import Webhook
 from ecap.domain.events.notifications import Channel
 from ecap.errors import Misconfigured
 from ecap.pipelines.stream.notifications.claims import Delivery

@@ -20,11 +20,12 @@ import msgspec
 
 from ecap import logs, metrics
 from ecap.clients.postgres import Pool
-from ecap.config.following import Follow
-from ecap.config.infrastructure import Smtp, Webhook
-from ecap.config.keyring_live import LiveKeyring
-from ecap.config.sealed_rows import SealedRows
-from ecap.config.services import Notifications
+from ecap.config.member.follows import Follow
+from ecap.config.secrets.keyring.live import LiveKeyring
+from ecap.config.secrets.rows import SealedRows
+from ecap.config.settings.connections.smtp import Smtp
+from ecap.config.settings.connections.webhook import Webhook
+from ecap.config.settings.services.notifications import Notifications
 from ecap.errors import Misconfigured, Refused, Retryable
 from ecap.pipelines.stream.notifications.channels import (
     Channels,

@@ -13,7 +13,7 @@ from email.utils import format_datetime, formataddr
 
 import aiosmtplib
 
-from ecap.config.infrastructure import Smtp
+from ecap.config.settings.connections.smtp import Smtp
 from ecap.errors import Misconfigured, Refused, Unavailable
 from ecap.pipelines.stream.notifications import wording
 from ecap.pipelines.stream.notifications.claims import Delivery

@@ -17,10 +17,10 @@ import msgspec
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
-from ecap.config.following import Follow
-from ecap.config.infrastructure import Webhook
-from ecap.config.keyring_live import open_keyring
-from ecap.config.settings import Settings
+from ecap.config.member.follows import Follow
+from ecap.config.secrets.keyring.live import open_keyring
+from ecap.config.settings.connections.webhook import Webhook
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.admission import admit_changed, admit_placed
 from ecap.domain.events.envelope import Event
 from ecap.domain.events.notifications import Channel

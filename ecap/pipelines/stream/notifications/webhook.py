@@ -14,7 +14,7 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from ecap.config.infrastructure import Webhook
+from ecap.config.settings.connections.webhook import Webhook
 from ecap.errors import Misconfigured, Unavailable
 from ecap.pipelines.stream.notifications.claims import Delivery
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from ecap.actors.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
-from ecap.config.settings import Settings
+from ecap.config.settings.tree import Settings
 from ecap.domain.events.personal import token_of
 from ecap.domain.events.users import UserRegistered
 

@@ -1,0 +1,79 @@
+"""What a proposal would make of the configuration, before anybody is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from ecap.config.hub import decision
+from ecap.config.hub.accepted import Accepted, Packed
+from ecap.config.hub.decision import Secrets
+from ecap.config.hub.incremental import Incremental
+from ecap.config.hub.proposals import Proposal
+from ecap.config.layers import overrides
+from ecap.config.layers.layer import Layer, Source
+from ecap.config.layers.overrides import Edit, Overrides
+from ecap.config.layers.references import Reference
+from ecap.errors import Misconfigured
+
+
+class Candidates:
+    def __init__(self, *, secrets: Secrets, environ: Mapping[str, str]) -> None:
+        self._secrets = secrets
+        self._environ = environ
+        self._incremental = Incremental()
+
+    async def wanted(
+        self, before: Accepted, version: int, proposal: Proposal, *, now: float
+    ) -> Accepted:
+        """Raises what refuses it. `now` is Unix time."""
+        present = before.overrides
+        if proposal.edit is not None:
+            present = overrides.edited(
+                present, proposal.edit, author=proposal.author, reason=proposal.reason, now=now
+            )
+        given = {**before.given, **proposal.given}
+        known = {} if proposal.brings_secrets() else before.read
+        return await self._candidate(before, version, given, present, known)
+
+    async def fresh(
+        self, version: int, given: Mapping[Source, Layer], present: Overrides
+    ) -> Accepted:
+        """At a start: everything is read, and what only a restart can change is taken."""
+        return await self._candidate(None, version, given, present, {})
+
+    async def way_back(self, before: Accepted, then: Packed) -> tuple[Edit, tuple[str, ...]]:
+        """The edit that leads to the settings of `then`, and the keys it cannot restore."""
+        target = overrides.known(then.overrides)
+        trial = await self._candidate(None, then.version, before.given, target, before.read)
+        return decision.way_back(before, then, trial.leaves)
+
+    def restored(self, packed: Packed) -> Accepted:
+        """As it ran. Raises Misconfigured when this release does not know its settings."""
+        try:
+            return decision.restored(packed, self._environ)
+        except ValidationError as exc:
+            raise Misconfigured(
+                f"configuration version {packed.version} does not fit this release"
+                f" ({exc.error_count()} settings); restart the cluster"
+            ) from None
+
+    async def _candidate(
+        self,
+        before: Accepted | None,
+        version: int,
+        given: Mapping[Source, Layer],
+        present: Overrides,
+        known: Mapping[Reference, str],
+    ) -> Accepted:
+        return await decision.candidate(
+            before,
+            version=version,
+            given=given,
+            present=present,
+            incremental=self._incremental,
+            secrets=self._secrets,
+            environ=self._environ,
+            known=known,
+        )

@@ -1,0 +1,120 @@
+"""From what counts now and what is wanted to a candidate, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ecap.config import protocol
+from ecap.config.hub import accepted
+from ecap.config.hub.accepted import Accepted, Packed
+from ecap.config.hub.incremental import Incremental
+from ecap.config.layers import assembly, keys, overrides, references, schema
+from ecap.config.layers.layer import Layer, Source
+from ecap.config.layers.overrides import Edit, Overrides
+from ecap.config.layers.references import Reference
+
+
+class Secrets(Protocol):
+    async def fetch(self, wanted: Mapping[Reference, str]) -> Mapping[Reference, str]:
+        """Every reference's secret; the values of `wanted` say where each stands.
+
+        Raises Misconfigured naming the place and the remedy, Unavailable when a store is away.
+        """
+        ...
+
+
+async def candidate(
+    before: Accepted | None,
+    *,
+    version: int,
+    given: Mapping[Source, Layer],
+    present: Overrides,
+    incremental: Incremental,
+    secrets: Secrets,
+    environ: Mapping[str, str],
+    known: Mapping[Reference, str],
+) -> Accepted:
+    """References in `known` are not read again: a secret that was refused must not come
+    back with every other change.
+
+    Raises Misconfigured with the place, Conflict for what only a restart can change.
+    """
+    draft = assembly.drafted(incremental.found(given, present), environ)
+    wanted = draft.references()
+    unknown = {ref: where for ref, where in wanted.items() if ref not in known}
+    fetched = await secrets.fetch(unknown) if unknown else {}
+    read = {ref: fetched[ref] if ref in fetched else known[ref] for ref in wanted}
+    settings, leaves = incremental.settings(draft.leaves(read), draft.found)
+    if before is not None:
+        accepted.refuse_fixed(before.leaves, leaves)
+    return Accepted(
+        version=version,
+        given=given,
+        overrides=present,
+        leaves=leaves,
+        since=accepted.since(before, version, draft.found, leaves),
+        settings=settings,
+        found=draft.found,
+        read=read,
+    )
+
+
+def restored(packed: Packed, environ: Mapping[str, str]) -> Accepted:
+    """A state of the history, as it was: nothing is read again.
+
+    Raises ValidationError when this release no longer knows its settings.
+    """
+    found = Incremental().found(packed.given, packed.overrides)
+    draft = assembly.drafted(found, environ)
+    return Accepted(
+        version=packed.version,
+        given=packed.given,
+        overrides=packed.overrides,
+        leaves=packed.leaves,
+        since=packed.since,
+        settings=protocol.settings_of(packed.leaves),
+        found=draft.found,
+        read=_pairs(draft.values, packed.leaves, draft.references()),
+    )
+
+
+def _pairs(
+    values: Mapping[str, Any], leaves: Mapping[str, Any], wanted: Mapping[Reference, str]
+) -> dict[Reference, str]:
+    """What the references stood for, from what they were replaced by."""
+    found: dict[Reference, str] = {}
+    for key, value in values.items():
+        written = value if isinstance(value, list | tuple) else [value]
+        resolved = leaves.get(key)
+        texts = resolved if isinstance(resolved, list) else [resolved]
+        for item, text in zip(written, texts, strict=False):
+            if references.is_reference(item) and isinstance(text, str):
+                found[references.parse(item, where=key)] = text
+    return {reference: text for reference, text in found.items() if reference in wanted}
+
+
+def way_back(
+    now: Accepted, then: Packed, without: Mapping[str, Any]
+) -> tuple[Edit, tuple[str, ...]]:
+    """The edit that leads from `now` to the settings of `then`, and the keys it cannot restore.
+
+    `without` are the leaves when only the overrides are as they were. What lower
+    sources have changed since is pinned by an override, but secrets are not (an
+    override is no place for them), nor what only a restart can change.
+    """
+    target = overrides.known(then.overrides)
+    sets: dict[str, Any] = {
+        key: item.value
+        for key, item in target.items()
+        if key not in now.overrides or now.overrides[key].value != item.value
+    }
+    unsets = tuple(sorted(now.overrides.keys() - target.keys()))
+    skipped = []
+    for key in keys.differing(without, then.leaves):
+        setting = schema.known(key)
+        if setting is None or setting.secret or setting.fixed or key not in then.leaves:
+            skipped.append(key)
+        else:
+            sets[key] = then.leaves[key]
+    return Edit(sets, tuple(key for key in unsets if key not in sets)), tuple(skipped)

@@ -1,0 +1,27 @@
+"""What operators ask for, on its way to the hub."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ecap.config.layers.overrides import Edit
+from ecap.config.rollout.canary import Canary
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """`version` is the one the operator saw."""
+
+    edit: Edit
+    author: str
+    reason: str
+    version: int | None = None
+    canary: Canary | None = None
+
+
+class Return(msgspec.Struct, frozen=True, kw_only=True):
+    """To the settings of `to`; `version` is the one the operator saw."""
+
+    to: int
+    author: str
+    reason: str
+    version: int | None = None

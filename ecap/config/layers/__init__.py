@@ -1,0 +1,1 @@
+"""From what sources say to a validated tree, with where each value came from."""

@@ -1,0 +1,67 @@
+"""The layer of environment variables: `ECAP__ORDERS__CURRENCY=EUR` is `orders.currency`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ecap.config.layers import keys, schema
+from ecap.config.layers.layer import Given, Layer
+from ecap.errors import Misconfigured
+
+PREFIX = "ECAP__"
+
+
+def read(environ: Mapping[str, str]) -> Layer:
+    """Where the setting is not text, what begins with `[` or `{` is a YAML list or mapping.
+
+    Raises Misconfigured when one variable sets a value and another a branch of it.
+    """
+    values: dict[str, Given] = {}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX):
+            continue
+        for leaf, value in leaves(name, key_of(name), environ[name]).items():
+            values[leaf] = Given(value, name)
+    _one_shape(values)
+    return Layer("environment", values)
+
+
+def key_of(name: str) -> str:
+    """`ECAP__ORDERS__CURRENCY` is `orders.currency`."""
+    key = name[len(PREFIX) :].lower().replace("__", ".")
+    if not all(key.split(".")) or "." in name:
+        raise Misconfigured(f"{name}: write ECAP__SECTION__NAME")
+    return key
+
+
+def leaves(name: str, key: str, text: str) -> Mapping[str, Any]:
+    """The settings that `text`, given at `name` for `key`, means."""
+    if schema.is_text(key):
+        return {key: text}
+    value = parsed(name, text)
+    if isinstance(value, Mapping):
+        return {f"{key}.{leaf}": found for leaf, found in keys.flatten(value, place=name).items()}
+    return {key: value}
+
+
+def parsed(place: str, text: str) -> Any:
+    """Lists and mappings in YAML's flow style; anything else stays text."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        # Not `from`: the parser quotes the text.
+        raise Misconfigured(f"{place}: not a valid list or mapping") from None
+
+
+def _one_shape(values: Mapping[str, Given]) -> None:
+    for key, given in values.items():
+        for branch in keys.ancestors(key):
+            if branch in values:
+                raise Misconfigured(
+                    f"{values[branch].place} sets {branch} as a value, {given.place} as a section"
+                )

@@ -1,0 +1,119 @@
+"""What operators set above every other source, with who, why and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ecap.config.layers import keys, redaction, references, schema
+from ecap.config.layers.layer import Given, Layer
+from ecap.errors import Conflict, Invalid, NotFound
+
+
+class Override(msgspec.Struct, frozen=True):
+    value: Any
+    author: str
+    reason: str
+    at: float
+    """Unix time."""
+    expires_at: float | None = None
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """What an operator asks for; `pins` of a rollback are sets too."""
+
+    sets: dict[str, Any] = {}
+    unsets: tuple[str, ...] = ()
+    expires_at: float | None = None
+
+
+Overrides = Mapping[str, Override]
+
+
+def edited(
+    present: Overrides, edit: Edit, *, author: str, reason: str, now: float
+) -> dict[str, Override]:
+    """Raises Invalid naming the key, NotFound when there is nothing to unset."""
+    if edit.expires_at is not None and edit.expires_at <= now:
+        raise Invalid("the override would already have expired", field="expires_at")
+    found = dict(present)
+    for key in edit.unsets:
+        schema.find(key)
+        if found.pop(key, None) is None:
+            raise NotFound(f"{key} has no override")
+    for key, value in edit.sets.items():
+        _check(key, value)
+        found[key] = Override(value, author, reason, now, edit.expires_at)
+    return found
+
+
+def _check(key: str, value: Any) -> None:
+    setting = schema.find(key)
+    if setting.fixed is not None:
+        raise Conflict(
+            f"{key} cannot change while ECAP runs: {setting.fixed};"
+            " write it in a file or the environment and restart",
+            field=key,
+        )
+    if setting.secret and _holds_plain(value):
+        raise Invalid(
+            f"{key} is a secret: store it with `ecap secrets put` and set a reference"
+            " (vault:path#key, k8s:name/key, enc:..., file:/path)",
+            field=key,
+        )
+
+
+def _holds_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_holds_plain(item) for item in value)
+    return value is not None and not references.is_reference(value)
+
+
+def layer(present: Overrides) -> Layer:
+    return Layer(
+        "override",
+        {
+            key: Given(item.value, f"set by {item.author}: {item.reason}")
+            for key, item in present.items()
+        },
+    )
+
+
+def expired(present: Overrides, *, now: float) -> tuple[str, ...]:
+    return tuple(
+        key
+        for key, item in present.items()
+        if item.expires_at is not None and item.expires_at <= now
+    )
+
+
+def next_expiry(present: Overrides) -> float | None:
+    return min((i.expires_at for i in present.values() if i.expires_at is not None), default=None)
+
+
+def safe(edit: Edit) -> dict[str, Any]:
+    """As it may stand in the history. Lossless for an edit that passed `edited`."""
+    return {
+        "sets": {key: _safe(key, value) for key, value in edit.sets.items()},
+        "unsets": list(edit.unsets),
+        "expires_at": edit.expires_at,
+    }
+
+
+def _safe(key: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_safe(key, item) for item in value]
+    if references.is_reference(value):
+        return value
+    return redaction.shown(key, value)
+
+
+def known(present: Overrides) -> dict[str, Override]:
+    """Without those of settings that this release no longer has."""
+    return {key: item for key, item in present.items() if schema.known(key) is not None}
+
+
+def within(present: Overrides, prefix: str) -> dict[str, Override]:
+    return {key: item for key, item in present.items() if keys.within(key, prefix)}

@@ -1,0 +1,1 @@
+"""Bringing a decided version to the members: ask, try, commit, and who runs what."""

@@ -1,0 +1,1 @@
+"""The Fernet keys that protect secrets at rest, and where they are kept."""

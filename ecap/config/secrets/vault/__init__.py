@@ -1,0 +1,1 @@
+"""A Vault-API server: its log-in, its session, its secrets."""

@@ -1,0 +1,1 @@
+"""Sections of the systems that ECAP connects to."""

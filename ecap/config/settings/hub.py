@@ -1,0 +1,28 @@
+"""How a change of configuration is pushed."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ecap.config.settings.section import Section
+
+
+class Hub(Section):
+    """How a change reaches every member."""
+
+    hold_s: float = Field(2.0, gt=0, description="a member is answered at least this often")
+    stale_after_s: float = Field(
+        10.0, gt=0, description="a member silent for this long is not waited for"
+    )
+    callback_timeout_s: float = Field(5.0, gt=0, description="for one subscriber to take a change")
+    retry_s: float = Field(1.0, gt=0, description="between attempts of a member that lags")
+    debounce_s: float = Field(0.02, ge=0, description="quiet time after a file event")
+    file_poll_s: float = Field(5.0, gt=0, description="files are looked at even without an event")
+
+    @model_validator(mode="after")
+    def _patient(self) -> Self:
+        if self.stale_after_s <= self.hold_s + self.callback_timeout_s:
+            raise ValueError("stale_after_s has to exceed hold_s and callback_timeout_s together")
+        return self

@@ -1,0 +1,19 @@
+"""The way of events from the outboxes to the broker."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ecap.config.settings.section import Section
+
+
+class Outbox(Section):
+    batch_max_events: int = Field(2000, ge=1, description="events sent together at most")
+    poll_min_s: float = Field(0.01, gt=0, description="between looks while there is work")
+    poll_max_s: float = Field(0.1, gt=0, description="between looks when there is none")
+    audit_every_s: float = Field(
+        5.0, gt=0, description="compare broker end offsets with what was sent"
+    )
+    retention_s: int = Field(
+        7 * 86400, ge=60, description="how long sent events are kept for a refill"
+    )

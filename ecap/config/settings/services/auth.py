@@ -1,0 +1,29 @@
+"""Accounts, passwords and tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from ecap.config.settings.section import CONNECTION, TOKENS, Section
+
+
+class Auth(Section):
+    issuer: Annotated[str, TOKENS] = Field("ecap", description="`iss` of access tokens")
+    audience: Annotated[str, TOKENS] = Field("ecap", description="`aud` of access tokens")
+    access_ttl_s: int = Field(900, ge=30, le=86400, description="life of an access token")
+    refresh_ttl_s: int = Field(30 * 86400, ge=60, description="life of a refresh token")
+    signing_key_ttl_s: int = Field(30 * 86400, ge=3600, description="a new signing key after this")
+    argon2_memory_kib: int = Field(19456, ge=8192, description="OWASP minimum 19 MiB")
+    argon2_iterations: int = Field(2, ge=1, description="passes over the memory")
+    jwks_url: Annotated[str | None, CONNECTION] = Field(
+        None, description="unset: the auth service behind the front door"
+    )
+    clock_skew_s: float = Field(
+        5.0, ge=0, le=300, description="tolerated between machines when tokens are checked"
+    )
+    admin_email: str | None = Field(
+        None, description="the first administrator; unset: none is created"
+    )
+    admin_password: SecretStr | None = Field(None, description="creates the first administrator")

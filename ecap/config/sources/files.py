@@ -1,0 +1,143 @@
+"""The files of a folder, live: in-place writes, atomic renames, the symlink swap of a
+mounted ConfigMap. The only module that imports watchdog.
+
+Events only say "look"; what counts is what a look finds. A look without an event,
+now and then, covers file systems that send none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+
+from watchdog.events import (
+    FileClosedNoWriteEvent,
+    FileOpenedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+
+from ecap.config.layers.layer import Layer, Source
+from ecap.config.sources.source import Reading, SourceHealth
+from ecap.errors import Misconfigured
+
+_MOST_EVENTS = 50  # of one change; a file written all the time is read all the same
+
+Parse = Callable[[], Mapping[Source, Layer]]
+
+
+class FileSource:
+    """`read` parses all files and raises Misconfigured; the last good layers stay then.
+
+    `paths` are the files; they may be symlinks, and so may their folders.
+    """
+
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        read: Parse,
+        *,
+        debounce_s: float,
+        poll_s: float,
+        health: SourceHealth,
+    ) -> None:
+        self.health = health
+        self._paths = paths
+        self._read = read
+        self._debounce_s = debounce_s
+        self._poll_s = poll_s
+
+    def reconfigure(self, *, debounce_s: float, poll_s: float) -> None:
+        self._debounce_s = debounce_s
+        self._poll_s = poll_s
+
+    async def watch(self) -> AsyncIterator[Reading]:
+        last: Mapping[Source, Layer] | None = None
+        with _Watch(asyncio.get_running_loop()) as watch:
+            while True:
+                # First the watches, then the look: a change in between is not missed.
+                await asyncio.to_thread(watch.cover, self._concerned())
+                try:
+                    layers = await asyncio.to_thread(self._read)
+                except Misconfigured as exc:
+                    if exc.detail != self.health.last_error:
+                        self.health.failed(exc, reachable=True)
+                else:
+                    if layers != last:
+                        self.health.changed()
+                        yield Reading("files read" if last is None else "files changed", layers)
+                        last = layers
+                    else:
+                        self.health.ok()
+                await watch.event(timeout_s=self._poll_s)
+                # A write is many events, and a half-written file is no news yet.
+                for _ in range(_MOST_EVENTS):
+                    if not await watch.event(timeout_s=self._debounce_s):
+                        break
+
+    def _concerned(self) -> frozenset[Path]:
+        return frozenset(path for file in self._paths for path in _concerned(file))
+
+
+def _concerned(path: Path) -> Iterator[Path]:
+    """Whatever decides what `path` holds: the file, its folder, and each link on the way."""
+    current = path.absolute()
+    for _ in range(40):  # as many links as the kernel follows
+        here = current.parent.resolve() / current.name
+        yield from (current, here, here.parent)
+        yield from (part for part in current.parents if part.is_symlink())
+        if not here.is_symlink():
+            return
+        current = here.parent / here.readlink()
+
+
+class _Watch(FileSystemEventHandler):
+    """watchdog's threads on one side, the loop on the other."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._event = asyncio.Event()
+        self._observer = Observer()
+        self._paths: frozenset[str | bytes] = frozenset()
+
+    def __enter__(self) -> _Watch:
+        self._observer.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._observer.stop()
+        self._observer.join()
+
+    def cover(self, paths: frozenset[Path]) -> None:
+        # A folder that was removed and made again has lost its watch, unnoticed: always anew.
+        self._observer.unschedule_all()
+        self._paths = frozenset(map(str, paths))
+        for folder in {_existing(path.parent) for path in paths}:
+            try:
+                self._observer.schedule(self, str(folder))
+            except OSError:
+                continue  # gone since it was found; the next look finds what is there
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        # Reading the files must not look like a change of them.
+        if isinstance(event, FileOpenedEvent | FileClosedNoWriteEvent):
+            return
+        if {event.src_path, event.dest_path} & self._paths:
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def event(self, *, timeout_s: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.is_dir():
+        folder = folder.parent
+    return folder
