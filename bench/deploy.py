@@ -16,8 +16,8 @@ from bench.noop import VARIANTS, Variant, empty_edge
 from ecap.actors.garbage import collect_rarely
 from ecap.actors.reach import NAMESPACE, RayActors
 from ecap.config import load
+from ecap.runtime.applications import options
 from ecap.serve.asgi import Edge
-from ecap.serve.deployment import options
 
 
 def application(variant: Variant) -> Any:

@@ -87,11 +87,11 @@ def _row(
 async def _calls() -> list[dict[str, float]]:
     """Over the socket, and through Ray; by turns, so that both meet the same machine."""
     import ray  # late: it reads its environment
-    from ecap.config.settings.mesh import Mesh
 
     from ecap.actors.reach import NAMESPACE, RayActors
     from ecap.clients.postgres import open_pool
     from ecap.config import load
+    from ecap.config.settings.mesh import Mesh
     from ecap.mesh import MeshClients
 
     ray.init(address="auto", namespace=NAMESPACE, log_to_driver=False)

@@ -25,7 +25,6 @@ from uuid import UUID
 import uvloop
 
 from bench.system import folder
-from ecap.actors import hosting
 from ecap.actors.garbage import collect_rarely
 from ecap.clients.kafka import (
     TopicPartition,
@@ -43,6 +42,7 @@ from ecap.domain.events.topics import TOPICS
 from ecap.domain.values.ids import new_id
 from ecap.domain.values.partitions import partition_of
 from ecap.local.servers import open_servers
+from ecap.runtime import roster
 
 _CUSTOMERS = 20_000
 _PARTITIONS = TOPICS["transactions"].partitions
@@ -190,7 +190,7 @@ def _row(name: str, rate: float, baseline: str, of: float) -> dict[str, Any]:
 
 async def _plain_shard() -> None:
     collect_rarely()
-    shard = hosting.build("fraud-0", load(), os.environ)
+    shard = roster.build("fraud-0", load(), os.environ)
     await shard.start()
     await asyncio.Event().wait()
 
@@ -198,8 +198,8 @@ async def _plain_shard() -> None:
 def _ray_shards(count: int) -> None:
     import ray  # late: it reads its environment
 
-    from ecap.actors import remote
     from ecap.actors.reach import NAMESPACE
+    from ecap.runtime.children import host
 
     ray.init(
         address="local",
@@ -209,7 +209,7 @@ def _ray_shards(count: int) -> None:
         namespace=NAMESPACE,
     )
     for number in range(count):
-        remote.host(f"fraud-{number}", dict(os.environ))
+        host(f"fraud-{number}", dict(os.environ))
     time.sleep(600)
 
 

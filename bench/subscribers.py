@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import ray
-from ecap.config.settings.mesh import Mesh
 
 from ecap import logs
 from ecap.actors.garbage import collect_rarely
@@ -15,6 +14,7 @@ from ecap.config import load
 from ecap.config.member.follows import LEVEL, Follow, follow
 from ecap.config.member.member import Member
 from ecap.config.member.participation import taking_part
+from ecap.config.settings.mesh import Mesh
 
 _JOIN_S = 60.0
 # A process costs seconds of a core to start: all at once, their log-ins at Vault take too long.

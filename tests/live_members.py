@@ -11,17 +11,15 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
 
-from ecap.actors import hosting
-from ecap.actors.asking import ShardClient
-from ecap.actors.directory import Directory
-from ecap.actors.following import follow
-from ecap.actors.leasing import LeasedLimiter
+from ecap.actors.follows import follow
+from ecap.actors.limits.borrower import LeasedLimiter
+from ecap.actors.stream.directory import Directory
+from ecap.actors.stream.questions import ShardClient
 from ecap.clients.postgres import Pool
 from ecap.config.layers import keys
 from ecap.config.member.member import Member
@@ -29,9 +27,12 @@ from ecap.config.member.participation import taking_part
 from ecap.config.protocol import Order, Report, Snapshot, leaves_of
 from ecap.config.secrets.keyring.ring import Key, Keyring
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.config.settings.tree import Settings
 from ecap.errors import Unavailable
 from ecap.mesh import MeshClients
+from ecap.runtime import roster
+from ecap.runtime.services import service_of
 from ecap.serve.asgi import Edge
 from ecap.serve.replica import build
 
@@ -130,21 +131,22 @@ class Alone:
 
 
 @asynccontextmanager
-async def replica(service: str, settings: Settings, feed: Feed) -> AsyncIterator[tuple[Any, ...]]:
+async def replica(
+    service: ServiceName, settings: Settings, feed: Feed
+) -> AsyncIterator[tuple[Any, ...]]:
     """All that a replica is made of."""
     found: list[Any] = []
-    module = import_module(f"ecap.serve.{service}.service")
+    api, opener = service_of(service)
 
     @asynccontextmanager
     async def opened(process: Any) -> AsyncIterator[Any]:
         # What a call to a callee or a shard would make.
         process.services("auth")
         process.clients.of("fraud-0", process.actors.transport)
-        async with module.opened(process) as state:
+        async with opener(process) as state:
             found.extend((process, state))
             yield state
 
-    api = import_module(f"ecap.serve.{service}.routes").api
     edge: Edge = build(api, opened, settings, actors=Alone(feed, settings), member=service)
     async with edge._opening():
         yield (edge, *found)
@@ -153,7 +155,7 @@ async def replica(service: str, settings: Settings, feed: Feed) -> AsyncIterator
 @asynccontextmanager
 async def actor(name: str, settings: Settings, feed: Feed) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
-        hosted = hosting.build(name, settings, {})
+        hosted = roster.build(name, settings, {})
         await hosted.start()
         stack.push_async_callback(hosted.stop)
         member = Member(

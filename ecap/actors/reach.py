@@ -12,13 +12,13 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
-from ecap.actors.asking import ShardClient
-from ecap.actors.calling import SocketTransport
-from ecap.actors.directory import Directory
 from ecap.actors.hub_link import CONFIG, HubConnection
-from ecap.actors.leasing import LeasedLimiter
-from ecap.actors.limits import LIMITS
-from ecap.actors.packing import question, unpacked
+from ecap.actors.limits.borrower import LeasedLimiter
+from ecap.actors.limits.ledger import LIMITS
+from ecap.actors.stream.directory import Directory
+from ecap.actors.stream.questions import ShardClient
+from ecap.actors.wire.calls import SocketTransport
+from ecap.actors.wire.packets import question, unpacked
 from ecap.clients.postgres import Pool
 from ecap.config.settings.tree import Settings
 from ecap.errors import DeadlineExceeded, EcapError, Unavailable

@@ -20,6 +20,9 @@ from ecap.errors import Fatal, Misconfigured
 
 _log = logs.get("ecap.supervisor")
 
+# The name it goes by.
+SUPERVISOR = "supervisor"
+
 
 class Child(Protocol):
     async def health(self) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecap.clients.config_history import PostgresHistory
-from ecap.clients.leasing import open_database
+from ecap.clients.database import open_database
 from ecap.config.hub import accepted, decision
 from ecap.config.hub.accepted import Packed
 from ecap.config.hub.history import DECISIONS, Entry

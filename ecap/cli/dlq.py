@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ecap.actors.deadletters import DeadLetters
+from ecap.actors.stream.deadletters import DeadLetters
 from ecap.cli.main import fail
-from ecap.clients.leasing import open_database
+from ecap.clients.database import open_database
 from ecap.errors import EcapError, Invalid
 from ecap.local.running import settings_here
 

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +66,8 @@ def run(
             job = find(name)
             arguments = parse(job, arg or ())
             # Late: `ecap job list` need not wait for Ray.
-            drive = import_module("ecap.pipelines.batch.driver").drive
+            from ecap.pipelines.batch.driver import drive
+
             outcome = drive(job, load(), arguments, tell=_nothing if json else tell)
         except KeyboardInterrupt:
             tell(f"{name}: stopped")

@@ -12,7 +12,7 @@ import yaml
 from ecap.cli.main import fail
 from ecap.config import load
 from ecap.errors import EcapError
-from ecap.serve.manifest import manifest
+from ecap.runtime.manifest import manifest
 
 app = typer.Typer(add_completion=False)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import typer
 
 from ecap.cli.main import fail
-from ecap.clients.leasing import open_database
+from ecap.clients.database import open_database
 from ecap.clients.migrations import migrate
 from ecap.config import load
 from ecap.config.sources import startup

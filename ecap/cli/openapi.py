@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Annotated, Any, get_args
 
 import msgspec
 import typer
 
 from ecap.config.settings.services.deployments import ServiceName
+from ecap.runtime.services import service_of
 from ecap.serve import apidoc, health, openapi
 
 app = typer.Typer(add_completion=False)
@@ -17,10 +17,7 @@ app = typer.Typer(add_completion=False)
 
 def whole() -> dict[str, Any]:
     """The document of all services, from their code."""
-    apis = [
-        health.completed(import_module(f"ecap.serve.{name}.routes").api)
-        for name in get_args(ServiceName)
-    ]
+    apis = [health.completed(service_of(name).api) for name in get_args(ServiceName)]
     return openapi.merge((openapi.document(api) for api in apis), title="ECAP")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecap.clients import retiring
-from ecap.clients.leasing import open_database
+from ecap.clients.database import open_database
 from ecap.clients.postgres import Pool
 from ecap.clients.renewal import PostgresProgress, newest_state, personal, states
 from ecap.config.secrets.keyring.ring import Keyring, new_key

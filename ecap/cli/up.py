@@ -20,6 +20,7 @@ from rich.status import Status
 from ecap import logs
 from ecap.cli.main import fail
 from ecap.config import Settings, load
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import EcapError
 from ecap.local.credentials import Credentials
 from ecap.local.lean import keep_lean
@@ -92,8 +93,8 @@ def main(
     here, with their data in .ecap.
     """
     begin = time.perf_counter()
-    services = tuple(only) if only else SERVICES
-    if unknown := set(services) - set(SERVICES):
+    services = tuple(name for name in SERVICES if not only or name in only)
+    if unknown := set(only or ()) - set(SERVICES):
         raise typer.BadParameter(f"no such service: {', '.join(sorted(unknown))}")
     console = Console()
     keep_lean()
@@ -111,7 +112,7 @@ def main(
 async def _run(
     settings: Settings,
     console: Console,
-    services: tuple[str, ...],
+    services: tuple[ServiceName, ...],
     *,
     dashboard: bool,
     begin: float,

@@ -12,7 +12,7 @@ from ecap.clients.queries import load_queries
 from ecap.config.hub.history import Entry, Event, chained
 from ecap.errors import Fenced
 
-_SQL = load_queries("ecap.clients", "config_history.sql")
+_SQL = load_queries(__package__, "config_history.sql")
 
 
 class PostgresHistory:

@@ -10,7 +10,7 @@ from ecap.config.hub import states as resealing
 from ecap.config.secrets.keyring.ring import Keyring
 from ecap.config.secrets.rotation import Batch, renewed_text
 
-_SQL = load_queries("ecap.clients", "renewal.sql")
+_SQL = load_queries(__package__, "renewal.sql")
 
 Again = Callable[[Keyring, bytes, str], bytes]
 """A value and where it stands, under the first key; the same when it is already.

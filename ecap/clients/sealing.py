@@ -21,7 +21,7 @@ from ecap.domain.events import codec
 from ecap.domain.events.envelope import Envelope
 from ecap.errors import Misconfigured
 
-_SQL = load_queries("ecap.clients", "sealing.sql")
+_SQL = load_queries(__package__, "sealing.sql")
 LOOKUP_KEY = "email"
 
 

@@ -21,11 +21,8 @@ import signal
 import socket
 import sys
 import traceback
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
-
-from ecap.config.settings.services.deployments import ServiceName
+from typing import Any, NamedTuple
 
 _BACKLOG = 128
 _QUESTION_BYTES = 1 << 20
@@ -33,24 +30,6 @@ _HEARD_S = 10.0
 # What the raylet gives its workers: they go first when memory ends, the servers last.
 _OOM_SCORE = "1000"
 _ID_BYTES = 28
-
-# All that workers import, so that none does it again. Ray's come first: the entry point
-# of a worker is run as a program, and imports these.
-_MODULES = (
-    "ray._private.workers.default_worker",
-    "ray.serve._private.controller",
-    "ray.serve._private.haproxy",
-    "ray.serve._private.proxy",
-    "ray.serve._private.replica",
-    "ecap.actors.hosting",
-    "ecap.actors.remote",
-    "ecap.serve.deployment",
-    *(
-        f"ecap.serve.{name}.{part}"
-        for name in get_args(ServiceName)
-        for part in ("routes", "service")
-    ),
-)
 
 
 class Question(NamedTuple):
@@ -76,17 +55,24 @@ class _ClassIds:
 
     @staticmethod
     def from_random() -> Any:
-        return import_module("ray").ActorClassID(os.urandom(_ID_BYTES))
+        from ray import ActorClassID  # late: the socket is there before Ray is imported
+
+        return ActorClassID(os.urandom(_ID_BYTES))
 
 
 def preload() -> None:
     """Raises RuntimeError when forking would not be safe: a fork has only one thread."""
-    # First, because modules take from others what it replaces in them.
-    import_module("ecap.local.worker").stay_on_loopback()
-    actor: Any = import_module("ray.actor")
+    # Late, and in this order: the socket is there before the imports begin, and modules take
+    # from others what the first of these replaces in them.
+    from ecap.local.worker import stay_on_loopback
+
+    stay_on_loopback()
+    import ray.actor
+
+    actor: Any = ray.actor
     actor.ActorClassID, random_ids = _ClassIds, actor.ActorClassID
-    for name in _MODULES:
-        import_module(name)
+    from ecap.local import preloaded  # noqa: F401
+
     actor.ActorClassID = random_ids
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:

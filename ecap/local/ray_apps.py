@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,25 +16,15 @@ from ray.exceptions import RayError
 from ray.serve._private.common import ReplicaState
 from ray.serve.config import HTTPOptions
 
-from ecap.actors import remote
 from ecap.actors.reach import RayActors
 from ecap.config.protocol import HubLink
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.config.settings.tree import Settings
 from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
-from ecap.serve.deployment import bind
-
-# Serve routes by the longest prefix, so the gateway gets what nobody else owns.
-PREFIXES: Mapping[str, str] = {
-    "auth": "/api/v1/auth",
-    "users": "/api/v1/users",
-    "catalog": "/api/v1/catalog",
-    "orders": "/api/v1/orders",
-    "fraud": "/api/v1/fraud",
-    "analytics": "/api/v1/analytics",
-    "notifications": "/api/v1/notifications",
-    "gateway": "/",
-}
+from ecap.runtime import cluster
+from ecap.runtime.applications import bind
+from ecap.serve.gateway.services import route_prefix
 
 
 class App(msgspec.Struct, frozen=True):
@@ -53,7 +43,7 @@ def start(port: int) -> None:
         raise Unavailable(f"the front door does not open on port {port}: {exc}") from exc
 
 
-def deploy(names: Iterable[str], settings: Settings | None = None) -> None:
+def deploy(names: Iterable[ServiceName], settings: Settings | None = None) -> None:
     """All at once; returns when they are accepted, not when they run.
 
     Again with other `settings`, it changes the bounds of autoscaling in place.
@@ -63,7 +53,7 @@ def deploy(names: Iterable[str], settings: Settings | None = None) -> None:
             serve.RunTarget(
                 target=bind(name, settings),
                 name=name,
-                route_prefix=PREFIXES[name],
+                route_prefix=route_prefix(name),
             )
             for name in names
         ],
@@ -92,15 +82,15 @@ def states() -> list[App]:
 
 async def start_actors() -> None:
     """Their processes inherit the environment of the node."""
-    await remote.ensure_supervisor({}, boot_id=uuid.uuid4().hex)
+    await cluster.ensure_supervisor({}, boot_id=uuid.uuid4().hex)
 
 
 async def actors() -> dict[str, dict[str, Any]]:
-    return await remote.statuses()
+    return await cluster.statuses()
 
 
 async def stop_actors() -> None:
-    await remote.stop_all()
+    await cluster.stop_all()
 
 
 def stop() -> None:

@@ -12,7 +12,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from ecap.local import forked_worker, memory
 from ecap.local.ports import LOOPBACK
 from ecap.local.process import Child, Started, record, spawn
 from ecap.local.state import StateDir
-from ecap.serve import haproxy
+from ecap.runtime import haproxy
 
 NAMESPACE = "ecap"
 _SESSION = "session"
@@ -156,8 +155,7 @@ class RayNode:
         await asyncio.to_thread(self._prepare)
         os.environ.update({**self._environ, **self.environ()})
         self._forks = await self._fork_server()
-        # Late on purpose: Ray reads its environment when it is imported.
-        self._head = await asyncio.to_thread(import_module, "ecap.local.ray_head")
+        self._head = await asyncio.to_thread(_ray_head)
         self._node = await asyncio.to_thread(
             self._head.start,
             self._rays,
@@ -233,3 +231,10 @@ class RayNode:
         (self._rays / _SESSION).mkdir(parents=True)
         (self._rays / _SESSION / "logs").symlink_to(logs)
         haproxy.install(self.folder / "h" / "haproxy.sh", loopback=True)
+
+
+def _ray_head() -> Any:
+    # Late on purpose: Ray reads its environment when it is imported.
+    from ecap.local import ray_head
+
+    return ray_head

@@ -15,19 +15,19 @@ from ecap.config.member.follows import Follow, follow
 from ecap.config.member.member import Member
 from ecap.config.member.participation import taking_part
 from ecap.config.protocol import HubLink
-from ecap.config.settings.services.deployments import Services
+from ecap.config.settings.services.deployments import ServiceName, Services
 from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured
 
 # Serve accepts all eight in a second; a busy machine takes longer.
 _DEPLOY_S = 8.0
 
-Deploy = Callable[[Sequence[str], Settings], None]
+Deploy = Callable[[Sequence[ServiceName], Settings], None]
 
 
 @asynccontextmanager
 async def scaling(
-    settings: Settings, services: Sequence[str], *, deploy: Deploy, link: HubLink
+    settings: Settings, services: Sequence[ServiceName], *, deploy: Deploy, link: HubLink
 ) -> AsyncIterator[None]:
     """`settings` are those that `services` were deployed with."""
     member = Member("deployer", kind="deployer", settings=settings, link=link, clock=time.monotonic)

@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import import_module
 from typing import Any, Protocol, get_args
 
 import httpx
@@ -33,8 +32,9 @@ from ecap.local.state import StateDir, open_state
 from ecap.local.together import together
 from ecap.local.welcome import register_demo_customer
 from ecap.serve.catalog.seed import seed
+from ecap.serve.gateway.services import route_prefix
 
-SERVICES: tuple[str, ...] = get_args(ServiceName)
+SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
 _POLL_S = 0.1
 _STATES_POLL_S = 0.4  # Serve works for its answer
 _SERVICES_READY_S = 300.0  # on a machine that is busy with other things
@@ -62,7 +62,7 @@ async def up(
     screen: Screen,
     environ: Mapping[str, str],
     dashboard: bool = False,
-    services: tuple[str, ...] = SERVICES,
+    services: tuple[ServiceName, ...] = SERVICES,
 ) -> AsyncIterator[Runtime]:
     """Everything, ready. Raises Conflict when it runs already, Unavailable when a part fails."""
     begin = time.perf_counter()
@@ -82,7 +82,8 @@ async def up(
         found = await stack.enter_async_context(running(planned, on_ready=on_ready))
         stack.push_async_callback(_stopped, state, found)
         full = await asyncio.to_thread(load, {**environ, **found.environ})
-        apps = import_module("ecap.local.ray_apps")  # late: Ray reads its environment at import
+        from ecap.local import ray_apps as apps  # late: Ray reads its environment at import
+
         stack.push_async_callback(_end_applications, apps, node)
         await _schema(full, {**environ, **found.environ}, screen)
         screen.waiting("services and actors")
@@ -167,7 +168,7 @@ async def _actors_ready(apps: Any, screen: Screen) -> None:
 
 
 async def _services_ready(
-    apps: Any, found: Runtime, services: tuple[str, ...], screen: Screen
+    apps: Any, found: Runtime, services: tuple[ServiceName, ...], screen: Screen
 ) -> None:
     clock = time.perf_counter()
     await asyncio.to_thread(apps.start, found.ports["http"])
@@ -179,7 +180,7 @@ async def _services_ready(
         for app in await asyncio.to_thread(apps.states):
             if app.name in waiting and app.state == "RUNNING":
                 waiting.remove(app.name)
-                screen.ready(app.name, apps.PREFIXES[app.name], time.perf_counter() - clock)
+                screen.ready(app.name, route_prefix(app.name), time.perf_counter() - clock)
         if not waiting:
             return
         if time.perf_counter() - clock > _SERVICES_READY_S:
@@ -188,7 +189,7 @@ async def _services_ready(
         await asyncio.sleep(_STATES_POLL_S)
 
 
-async def _front_door_ready(found: Runtime, services: tuple[str, ...]) -> None:
+async def _front_door_ready(found: Runtime, services: tuple[ServiceName, ...]) -> None:
     """HAProxy learns of new replicas a moment after Serve says that they run."""
     if "gateway" not in services:
         return

@@ -1,6 +1,6 @@
 """Rate limits at the edge: who is counted, and what the caller is told.
 
-The buckets themselves are exact across replicas; see `ecap.actors.limits`.
+The buckets themselves are exact across replicas; see `ecap.actors.limits.ledger`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from ecap.actors.leasing import Verdict
+from ecap.actors.limits.borrower import Verdict
 from ecap.config.settings.limits import Bucket
 from ecap.errors import Misconfigured, RateLimited
 

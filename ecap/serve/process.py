@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import ClientSession
 
-from ecap.actors.asking import ShardClient
-from ecap.clients.leasing import open_database
+from ecap.actors.stream.questions import ShardClient
+from ecap.clients.database import open_database
 from ecap.clients.postgres import Pool
 from ecap.config.member.follows import Follow
 from ecap.config.member.member import Member

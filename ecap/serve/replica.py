@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ecap import logs, spans
 from ecap.config.member.participation import taking_part
@@ -19,6 +19,13 @@ from ecap.serve.routing import Api
 
 S = TypeVar("S")
 Opener = Callable[[Process], AbstractAsyncContextManager[S]]
+
+
+class Service(NamedTuple):
+    """What a replica of a service runs: its endpoints, and what they need opened."""
+
+    api: Api
+    opener: Opener[Any]
 
 
 def build(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ecap.actors.asking import ShardClient
+from ecap.actors.stream.questions import ShardClient
 from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Unavailable
 from ecap.serve.process import Process

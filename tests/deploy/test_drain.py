@@ -25,7 +25,7 @@ from ecap.local.ports import choose
 from ecap.local.ray_node import RayNode, end_orphans
 from ecap.local.runtime import Runtime
 from ecap.local.state import StateDir
-from ecap.serve import haproxy
+from ecap.runtime import haproxy
 from ecap.serve.catalog.seed import seed
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.config.settings.services.deployments import Services
 from ecap.errors import Misconfigured
-from ecap.serve.keeper.deployment import refused
-from ecap.serve.keeper.keeping import Keeper
+from ecap.runtime.keeper.deployment import refused
+from ecap.runtime.keeper.tenure import Keeper
 
 LOOK_S = 0.02
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
+from ray._common.utils import import_attr
+from ray.serve import Application
 from ray.serve.schema import ServeDeploySchema
 
 from ecap.cli.manifest import rendered
 from ecap.config import load
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.local import forked_worker
-from ecap.local.ray_apps import PREFIXES
 from ecap.local.ray_node import RayNode
 from ecap.local.state import StateDir
-from ecap.serve.deployment import options
-from ecap.serve.manifest import KEEPER, manifest
+from ecap.runtime.applications import Chosen, options
+from ecap.runtime.manifest import KEEPER, manifest
+from ecap.serve.gateway.services import route_prefix
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "kuberay" / "ecap"
@@ -38,8 +41,8 @@ def test_a_cluster_deploys_with_the_options_of_ecap_up(environment: str) -> None
     for app in ServeDeploySchema.model_validate(manifest(settings)).applications:
         if app.name == KEEPER:
             continue
-        assert app.route_prefix == PREFIXES[app.name]
-        assert app.import_path == f"ecap.serve.{app.name}.deployment:app"
+        assert app.route_prefix == route_prefix(app.name)
+        assert app.args == {"service": app.name}
         (deployed,) = app.deployments
         for name, wanted in options(settings, app.name).items():
             assert _plain(getattr(deployed, name), wanted) == _plain(wanted, wanted), name
@@ -54,10 +57,13 @@ def _plain(value: Any, like: Any) -> Any:
 
 def test_every_application_can_be_imported_by_its_path() -> None:
     settings = load({}, secrets=False)
-    names = [app["name"] for app in manifest(settings)["applications"]]
-    assert sorted(names) == sorted([*PREFIXES, KEEPER])
-    for name in names:
-        assert (ROOT / "ecap" / "serve" / name / "deployment.py").exists()
+    applications = manifest(settings)["applications"]
+    names = [app["name"] for app in applications]
+    assert sorted(names) == sorted([*get_args(ServiceName), KEEPER])
+    for app in applications:
+        found = import_attr(app["import_path"])
+        chosen = found(Chosen(**app["args"])) if "args" in app else found
+        assert isinstance(chosen, Application)
 
 
 def test_pods_have_the_flags_of_the_local_node() -> None:

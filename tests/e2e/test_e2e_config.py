@@ -11,9 +11,9 @@ from e2e.configuring import Operator
 from e2e.people import Person, hire
 from e2e.system import System, until
 
-from ecap.actors import hosting
 from ecap.actors.hub_link import CONFIG
 from ecap.local.up import SERVICES
+from ecap.runtime import roster
 
 KEY = "orders.max_lines"
 
@@ -31,7 +31,7 @@ async def operator(somebody: Operator) -> AsyncIterator[Operator]:
 
 def everybody(system: System) -> int:
     # With the supervisor, and whoever deployed the services.
-    return len(SERVICES) + len(hosting.names(system.settings)) + 2
+    return len(SERVICES) + len(roster.names(system.settings)) + 2
 
 
 async def test_every_replica_and_actor_takes_a_change(system: System, operator: Operator) -> None:
@@ -44,7 +44,7 @@ async def test_every_replica_and_actor_takes_a_change(system: System, operator: 
     assert answer.headers["etag"] == f'"{before + 1}"'
     runs = await operator.runs()
     assert set(runs.values()) == {before + 1}
-    assert {name for name in hosting.names(system.settings) if name != CONFIG} <= runs.keys()
+    assert {name for name in roster.names(system.settings) if name != CONFIG} <= runs.keys()
     for service in SERVICES:
         assert any(name.startswith(f"{service}-") for name in runs), service
     found = await operator.get(f"/{KEY}")

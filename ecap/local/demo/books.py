@@ -11,7 +11,7 @@ from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
 from ecap.domain.values.money import to_minor
 
-_SQL = load_queries("ecap.local.demo")
+_SQL = load_queries(__package__)
 ANALYTICS = "analytics"
 
 # [orders or units, amount in minor units]

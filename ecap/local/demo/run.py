@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ecap.clients.leasing import open_database
+from ecap.clients.database import open_database
 from ecap.config import Settings
 from ecap.errors import Misconfigured
 from ecap.local.demo import catalog, gathering

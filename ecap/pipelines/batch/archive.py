@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from ecap.clients.leasing import open_database
+from ecap.clients.database import open_database
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config import Settings

@@ -18,8 +18,8 @@ from uuid import UUID
 
 import msgspec
 
-from ecap.actors.pipeline import Record
-from ecap.clients.leasing import open_database
+from ecap.actors.stream.pipeline import Record
+from ecap.clients.database import open_database
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
 from ecap.config import Settings

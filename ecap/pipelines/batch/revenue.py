@@ -15,8 +15,8 @@ from functools import partial
 
 import msgspec
 
-from ecap.actors.pipeline import Record
-from ecap.clients.leasing import open_database
+from ecap.actors.stream.pipeline import Record
+from ecap.clients.database import open_database
 from ecap.clients.postgres import Connection, Pool
 from ecap.config import Settings
 from ecap.domain.events.codec import decode

@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.analytics.routes import api
+from ecap.serve.analytics.service import opened
+from ecap.serve.replica import Service
 
-app = bind("analytics")
+service = Service(api, opened)

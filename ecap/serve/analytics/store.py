@@ -31,7 +31,7 @@ from ecap.serve.analytics.models import (
     Viewed,
 )
 
-_SQL = load_queries("ecap.serve.analytics")
+_SQL = load_queries(__package__)
 _CENT = Decimal("0.01")
 
 

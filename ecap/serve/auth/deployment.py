@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.auth.routes import api
+from ecap.serve.auth.service import opened
+from ecap.serve.replica import Service
 
-app = bind("auth")
+service = Service(api, opened)

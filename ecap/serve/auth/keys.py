@@ -21,7 +21,7 @@ from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured
 
-_SQL = load_queries("ecap.serve.auth")
+_SQL = load_queries(__package__)
 _log = logs.get("ecap.auth")
 _LOCK = 0x45434150_0001
 _AHEAD_S = 600.0

@@ -15,7 +15,7 @@ from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.config.secrets.rows import SealedRows
 from ecap.serve.auth.models import Account
 
-_SQL = load_queries("ecap.serve.auth")
+_SQL = load_queries(__package__)
 
 
 class People:

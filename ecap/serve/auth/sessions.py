@@ -20,7 +20,7 @@ from ecap.errors import Unauthenticated
 from ecap.serve.auth.models import Account
 from ecap.serve.auth.people import People
 
-_SQL = load_queries("ecap.serve.auth")
+_SQL = load_queries(__package__)
 _log = logs.get("ecap.auth")
 
 

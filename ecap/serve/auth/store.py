@@ -22,7 +22,7 @@ from ecap.serve.auth.people import People
 from ecap.serve.cursors import decode_moment, encode_moment
 from ecap.serve.models import Page
 
-_SQL = load_queries("ecap.serve.auth")
+_SQL = load_queries(__package__)
 _ADMIN_LOCK = 0x45434150_0002
 
 

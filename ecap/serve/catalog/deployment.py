@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.catalog.routes import api
+from ecap.serve.catalog.service import opened
+from ecap.serve.replica import Service
 
-app = bind("catalog")
+service = Service(api, opened)

@@ -19,7 +19,7 @@ from ecap.mesh import current
 from ecap.serve.catalog.models import Category, NewProduct, Product, ProductChange, ProductQuery
 from ecap.serve.models import Page, decode_cursor, encode_cursor
 
-_SQL = load_queries("ecap.serve.catalog")
+_SQL = load_queries(__package__)
 
 
 class Catalog:

@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.fraud.routes import api
+from ecap.serve.fraud.service import opened
+from ecap.serve.replica import Service
 
-app = bind("fraud")
+service = Service(api, opened)

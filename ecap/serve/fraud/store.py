@@ -10,7 +10,7 @@ from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.serve.fraud.models import Alert, AlertChange, AlertQuery, Decided, DecisionQuery
 from ecap.serve.models import Page, encode_cursor, instant_cursor
 
-_SQL = load_queries("ecap.serve.fraud")
+_SQL = load_queries(__package__)
 
 
 class Decisions:

@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.gateway.routes import api
+from ecap.serve.gateway.service import opened
+from ecap.serve.replica import Service
 
-app = bind("gateway")
+service = Service(api, opened)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from ecap.actors.supervisor import SUPERVISOR
 from ecap.config.settings.tree import Settings
 from ecap.mesh import CallPolicy, MeshClient
 from ecap.serve.gateway.catalogue import Catalogue, Known
@@ -15,7 +16,6 @@ from ecap.serve.gateway.readiness import WholeReadiness
 from ecap.serve.health import CHECK_TIMEOUT_S
 from ecap.serve.process import Process
 
-SUPERVISOR = "supervisor"
 _ASK_ONCE = CallPolicy(attempts=1, timeout_s=CHECK_TIMEOUT_S)
 
 

@@ -11,3 +11,8 @@ from ecap.config.settings.services.deployments import ServiceName
 PREFIXES: Mapping[str, str] = {
     name: f"/api/v1/{name}" for name in get_args(ServiceName) if name != "gateway"
 }
+
+
+def route_prefix(service: str) -> str:
+    """Serve routes by the longest prefix, so the gateway gets what nobody else owns."""
+    return PREFIXES.get(service, "/")

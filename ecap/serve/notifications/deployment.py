@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.notifications.routes import api
+from ecap.serve.notifications.service import opened
+from ecap.serve.replica import Service
 
-app = bind("notifications")
+service = Service(api, opened)

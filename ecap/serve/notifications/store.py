@@ -20,7 +20,7 @@ from ecap.serve.notifications.models import (
     NotificationQuery,
 )
 
-_SQL = load_queries("ecap.serve.notifications")
+_SQL = load_queries(__package__)
 
 
 class Deliveries:

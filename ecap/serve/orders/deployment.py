@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.orders.routes import api
+from ecap.serve.orders.service import opened
+from ecap.serve.replica import Service
 
-app = bind("orders")
+service = Service(api, opened)

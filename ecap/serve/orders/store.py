@@ -35,7 +35,7 @@ from ecap.serve.orders.models import (
 )
 from ecap.serve.routing import Raw
 
-_SQL = load_queries("ecap.serve.orders")
+_SQL = load_queries(__package__)
 
 
 class Orders:

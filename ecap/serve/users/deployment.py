@@ -1,3 +1,5 @@
-from ecap.serve.deployment import bind
+from ecap.serve.replica import Service
+from ecap.serve.users.routes import api
+from ecap.serve.users.service import opened
 
-app = bind("users")
+service = Service(api, opened)

@@ -20,7 +20,7 @@ from ecap.serve.users.models import (
     ProfileChange,
 )
 
-_SQL = load_queries("ecap.serve.users")
+_SQL = load_queries(__package__)
 _PLAIN = {"is_default"}
 
 

@@ -13,12 +13,12 @@ from e2e.configuring import Operator
 from e2e.people import Person, hire
 from e2e.system import System, until
 
-from ecap.actors import hosting
 from ecap.actors.hub_link import CONFIG
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool
 from ecap.config.hub.history import verify
 from ecap.local.up import SERVICES
+from ecap.runtime import roster
 
 # Each shard of the pipeline has a check of its own for it, so it is asked.
 KEY = "fraud.review_score"
@@ -42,7 +42,7 @@ async def operator(somebody: Operator, system: System, books: Pool) -> AsyncIter
 
 
 def everybody(system: System) -> int:
-    return len(SERVICES) + len(hosting.names(system.settings)) - 1  # the hub is no member
+    return len(SERVICES) + len(roster.names(system.settings)) - 1  # the hub is no member
 
 
 async def phase(books: Pool, kind: str) -> None:

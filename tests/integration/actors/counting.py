@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.clients import outbox
 from ecap.clients.postgres import Connection, Pool
 from ecap.domain.events.envelope import Event, new_event

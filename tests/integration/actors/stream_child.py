@@ -10,8 +10,8 @@ import sys
 from counting import Counting
 
 from ecap import logs
-from ecap.actors.relay import OutboxRelay
-from ecap.actors.shard import Shard
+from ecap.actors.relay.relay import OutboxRelay
+from ecap.actors.stream.shard import Shard
 from ecap.config import load
 
 

@@ -6,9 +6,9 @@ import pytest
 from counting import Count, Counting, applied, order
 from stream_servers import World
 
-from ecap.actors.commit import Batch, Committer, Move
-from ecap.actors.leases import Leases, Superseded
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.commit import Batch, Committer, Move
+from ecap.actors.stream.leases import Leases, Superseded
+from ecap.actors.stream.pipeline import Record
 from ecap.errors import Fenced, Unavailable
 
 PLACES = [("transactions", partition) for partition in range(6)]

@@ -11,7 +11,7 @@ import pytest
 from stream_servers import World
 from typer.testing import CliRunner
 
-from ecap.actors.deadletters import DeadLetter, bury
+from ecap.actors.stream.deadletters import DeadLetter, bury
 from ecap.cli import dlq
 from ecap.domain.values.ids import new_id
 

@@ -14,19 +14,19 @@ from uuid import UUID
 import pytest
 import ray
 from counting import order, place, until
-from ecap.config.settings.mesh import CallPolicySettings, Mesh
 from stream_servers import World
 
-from ecap.actors import hosting
-from ecap.actors.calling import SocketTransport
 from ecap.actors.reach import RayActors, RayActorTransport
-from ecap.actors.remote import ensure_supervisor, statuses, stop_all
+from ecap.actors.wire.calls import SocketTransport
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.config.settings.mesh import CallPolicySettings, Mesh
 from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
 from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured, NotFound, Retryable
 from ecap.mesh import MeshClients, Unreached
+from ecap.runtime import roster
+from ecap.runtime.cluster import ensure_supervisor, statuses, stop_all
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ async def test_actors_start_answer_survive_and_stop(
 ) -> None:
     settings = world.settings(ECAP__MESH__SOCKET_DIR=str(tmp_path / "a"))
     async with supervised(world, tmp_path):
-        assert set(await statuses()) == set(hosting.names(settings))
+        assert set(await statuses()) == set(roster.names(settings))
         patient = Mesh(default=CallPolicySettings(attempts=5))
         reach = RayActors(settings)
         shards = reach.shards(world.pool, clients=MeshClients(patient))
@@ -177,7 +177,7 @@ async def test_actors_start_answer_survive_and_stop(
                 found = await reach.transport("supervisor").send("status", None, {}, 2.0)
             except Retryable:  # on its way back
                 return False
-            return set(found) == set(hosting.names(settings))
+            return set(found) == set(roster.names(settings))
 
         await until(known)
 
@@ -186,7 +186,7 @@ async def test_actors_start_answer_survive_and_stop(
         verdicts = [await limiter.take("k", rate_per_s=0.001, burst=5) for _ in range(7)]
         assert [v.allowed for v in verdicts] == [True] * 5 + [False] * 2
         await limiter.aclose()
-        everybody = {"supervisor", *hosting.names(settings)}
+        everybody = {"supervisor", *roster.names(settings)}
         assert {one.stem for one in (tmp_path / "a").iterdir()} == everybody
         direct.close()
         reach.close()

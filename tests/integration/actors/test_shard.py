@@ -12,9 +12,9 @@ import pytest
 from counting import Counting, applied, order, orders, place, reconcile, until
 from stream_servers import World
 
-from ecap.actors.leases import NotOwner
-from ecap.actors.relay import OutboxRelay
-from ecap.actors.shard import Shard
+from ecap.actors.relay.relay import OutboxRelay
+from ecap.actors.stream.leases import NotOwner
+from ecap.actors.stream.shard import Shard
 from ecap.clients import outbox
 from ecap.domain.events.codec import encode
 from ecap.domain.values.ids import new_id

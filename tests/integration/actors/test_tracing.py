@@ -11,9 +11,9 @@ from otlp import collector
 from stream_servers import World
 
 from ecap import spans
-from ecap.actors.asking import Ask
-from ecap.actors.relay import OutboxRelay
-from ecap.actors.shard import Shard
+from ecap.actors.relay.relay import OutboxRelay
+from ecap.actors.stream.questions import Ask
+from ecap.actors.stream.shard import Shard
 from ecap.mesh import CallContext
 from ecap.mesh.trace import Trace
 

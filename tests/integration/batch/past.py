@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ecap.actors.commit import Batch, Committer
-from ecap.actors.leases import Leases
-from ecap.actors.owned import Owned
-from ecap.actors.topic_log import TopicLog
+from ecap.actors.relay.topic_log import TopicLog
+from ecap.actors.stream.commit import Batch, Committer
+from ecap.actors.stream.leases import Leases
+from ecap.actors.stream.owned import Owned
 from ecap.clients import outbox
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

@@ -10,7 +10,7 @@ from typing import Any
 
 from waiting import until
 
-from ecap.actors.config_hub import ConfigHub
+from ecap.actors.hub import ConfigHub
 from ecap.actors.hub_link import HubConnection
 from ecap.config import Settings
 from ecap.config.hub.requests import Change

@@ -11,7 +11,7 @@ from hub_actor import change, member, started, well
 from kube_namespace import Kube
 from waiting import until
 
-from ecap.actors.config_hub import ConfigHub
+from ecap.actors.hub import ConfigHub
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.config.member.member import Member

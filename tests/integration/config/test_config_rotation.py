@@ -7,7 +7,7 @@ import time
 import pytest
 from hub_actor import change, member, started, well
 
-from ecap.actors.config_hub import ConfigHub
+from ecap.actors.hub import ConfigHub
 from ecap.cli.rotation import rotate
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool

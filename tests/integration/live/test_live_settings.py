@@ -12,12 +12,12 @@ import pytest
 from live_members import BARE, Feed, actor, replica
 
 import ecap
-from ecap.actors import hosting
 from ecap.actors.hub_link import CONFIG
 from ecap.config.layers import keys, schema
 from ecap.domain.fraud.rules import RULES
 from ecap.local.scaling import scaling
 from ecap.local.up import SERVICES
+from ecap.runtime import roster
 
 PACKAGE = Path(ecap.__file__).parent
 DEPLOYER = "deployer"
@@ -63,7 +63,7 @@ async def followed() -> AsyncIterator[dict[str, set[str]]]:
     async with AsyncExitStack() as stack:
         for service in SERVICES:
             await stack.enter_async_context(replica(service, BARE, feed))
-        for name in hosting.names(BARE):
+        for name in roster.names(BARE):
             if name != CONFIG:
                 await stack.enter_async_context(actor(name, BARE, feed))
         await stack.enter_async_context(

@@ -17,7 +17,7 @@ from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig,
 from ray.serve.config import HTTPOptions
 
 from ecap.local import ports
-from ecap.serve import haproxy
+from ecap.runtime import haproxy
 
 
 def rendered(folder: Path, *, front: int, upstream: int) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ecap.clients.leasing import open_database
+from ecap.clients.database import open_database
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings, load
 from ecap.config.secrets.keyring.live import open_keyring
@@ -205,7 +205,7 @@ async def test_the_keyring_in_vault_is_wrapped(here: Settings) -> None:
 async def test_what_cannot_be_leased_is_said(here: Settings) -> None:
     section = here.vault.model_copy(update={"database_role": "other"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ecap.clients.leasing._FIRST_USER_S", 0.5)
+        patch.setattr("ecap.clients.database._FIRST_USER_S", 0.5)
         with pytest.raises(Unavailable, match="no PostgreSQL user was leased: Vault refuses"):
             async with open_database(here.model_copy(update={"vault": section}), service="test"):
                 pass

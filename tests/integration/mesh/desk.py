@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ecap.actors.calling import SocketTransport
-from ecap.actors.listening import listening
-from ecap.actors.packing import answered
+from ecap.actors.wire.calls import SocketTransport
+from ecap.actors.wire.listener import listening
+from ecap.actors.wire.packets import answered
 from ecap.errors import EcapError, NotFound
 from ecap.mesh import CallContext
 from ecap.serve import problems

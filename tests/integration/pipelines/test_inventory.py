@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.domain.events.browsing import ProductViewed

@@ -10,8 +10,8 @@ from receivers import until
 from steps import START, at, placed, registered
 from stream_servers import World
 
-from ecap.actors.relay import OutboxRelay
-from ecap.actors.shard import Shard
+from ecap.actors.relay.relay import OutboxRelay
+from ecap.actors.stream.shard import Shard
 from ecap.clients import outbox
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

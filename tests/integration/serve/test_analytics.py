@@ -15,7 +15,7 @@ import httpx
 import pytest
 from shopping import bearer, product
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.domain.events.browsing import ProductViewed

@@ -13,12 +13,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-from ecap.config.settings.limits import Limits
 from joserfc.jwk import OKPKey
 from serving import bearer, serving
 
 from ecap.config import Settings
 from ecap.config.settings.http import Cors, Http
+from ecap.config.settings.limits import Limits
 from ecap.errors import EcapError, Misconfigured, Unavailable
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve import openapi

@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
-from ecap.config.settings.limits import Bucket, Limits
 from joserfc.jwk import OKPKey
 from serving import bearer, serving
 
-from ecap.actors.leasing import LeasedLimiter
-from ecap.actors.limits import LimitLedger
+from ecap.actors.limits.borrower import LeasedLimiter
+from ecap.actors.limits.ledger import LimitLedger
 from ecap.config import Settings
 from ecap.config.settings.http import Http
+from ecap.config.settings.limits import Bucket, Limits
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve.asgi import Edge
 from ecap.serve.parts import EdgeParts

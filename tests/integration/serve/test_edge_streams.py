@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from ecap.config.settings.limits import Limits
 from front_door import alive
 from serving import serving
 
 from ecap.config.settings.http import Http
+from ecap.config.settings.limits import Limits
 from ecap.errors import Misconfigured
 from ecap.serve.asgi import Edge
 from ecap.serve.parts import EdgeParts

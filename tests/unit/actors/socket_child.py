@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ecap.actors.listening import listening
-from ecap.actors.packing import answered
+from ecap.actors.wire.listener import listening
+from ecap.actors.wire.packets import answered
 
 
 async def handle(method: str, payload: Any, headers: Mapping[str, str]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecap.actors.asking import Ask, Elsewhere, ShardClient
+from ecap.actors.stream.questions import Ask, Elsewhere, ShardClient
 from ecap.domain.values.partitions import partition_of
 from ecap.errors import NotFound, Unavailable
 from ecap.mesh import CallPolicy, MeshClient

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ecap.actors.runner import Runner
+from ecap.actors.stream.runner import Runner
 from ecap.config.settings.stream import Stream
 from ecap.config.settings.tree import Settings
 

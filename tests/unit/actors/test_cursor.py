@@ -14,11 +14,11 @@ from aiokafka import ConsumerRecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecap.actors.commit import Batch
-from ecap.actors.cursor import Cursor, Remedy
-from ecap.actors.leases import Lease
-from ecap.actors.owned import Owned
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.commit import Batch
+from ecap.actors.stream.cursor import Cursor, Remedy
+from ecap.actors.stream.leases import Lease
+from ecap.actors.stream.owned import Owned
+from ecap.actors.stream.pipeline import Record
 from ecap.domain.events.browsing import ProductSearched
 from ecap.domain.events.codec import encode
 from ecap.domain.events.envelope import new_event

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecap.actors.leasing import LeasedLimiter
-from ecap.actors.limits import Grant, LimitLedger, Request
+from ecap.actors.limits.borrower import LeasedLimiter
+from ecap.actors.limits.ledger import Grant, LimitLedger, Request
 from ecap.errors import Unavailable
 
 

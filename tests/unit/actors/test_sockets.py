@@ -21,10 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.actors.calling import SocketTransport
-from ecap.actors.listening import listening
-from ecap.actors.packing import answered, question
-from ecap.actors.sockets import MAX_BODY_BYTES
+from ecap.actors.wire.calls import SocketTransport
+from ecap.actors.wire.listener import listening
+from ecap.actors.wire.packets import answered, question
+from ecap.actors.wire.sockets import MAX_BODY_BYTES
 from ecap.errors import Conflict, DeadlineExceeded, EcapError, Misconfigured, Unavailable
 
 CHILD = Path(__file__).with_name("socket_child.py")

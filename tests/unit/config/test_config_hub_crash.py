@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, layer
-from ecap.config.settings.services.fraud import Fraud
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import run
@@ -16,6 +15,7 @@ from virtual_time import run
 from ecap.config.hub.history import DECISIONS, Entry, verify
 from ecap.config.layers.overrides import Edit
 from ecap.config.rollout.canary import Canary
+from ecap.config.settings.services.fraud import Fraud
 from ecap.errors import EcapError, Misconfigured
 
 

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 from demo_world import shelf
-from ecap.config.settings.services.fraud import Fraud
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecap.config.settings.services.fraud import Fraud
 from ecap.domain.fraud.features import features_of
 from ecap.domain.fraud.profile import Profile, Transaction
 from ecap.domain.fraud.scoring import judge

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from ecap.config.settings.mesh import CallPolicySettings
-
 from ecap.mesh import CallPolicy
 
 

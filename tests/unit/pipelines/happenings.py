@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.domain.events.envelope import new_event
 from ecap.domain.events.orders import Line, OrderPlaced
 from ecap.domain.events.payload import Payload

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 import pytest
 
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import Conflict
+from ecap.runtime.services import service_of
 from ecap.serve import openapi
 from ecap.serve.health import completed
 from ecap.serve.models import Amount, Model, Page, PageQuery
@@ -149,8 +150,8 @@ def test_two_services_may_use_the_same_names() -> None:
 
 
 @pytest.mark.parametrize("service", ["auth", "users", "catalog", "gateway"])
-def test_every_service_is_described(service: str) -> None:
-    own = import_module(f"ecap.serve.{service}.routes").api
+def test_every_service_is_described(service: ServiceName) -> None:
+    own = service_of(service).api
     document = openapi.document(completed(own))
     check(document)
     for path, methods in document["paths"].items():

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher
-from ecap.config.settings.services.auth import Auth
 
+from ecap.config.settings.services.auth import Auth
 from ecap.errors import Overloaded
 from ecap.serve.auth.passwords import Passwords, open_passwords
 

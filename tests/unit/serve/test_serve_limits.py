@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ecap.config.settings.limits import Bucket
 
+from ecap.config.settings.limits import Bucket
 from ecap.errors import RateLimited
 from ecap.serve.limits import ClientAddress, Verdict, admit, headers
 

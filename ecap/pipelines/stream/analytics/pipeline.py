@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.config.member.follows import Follow
 from ecap.config.settings.tree import Settings

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.config.member.follows import Follow
 from ecap.config.settings.services.fraud import Fraud

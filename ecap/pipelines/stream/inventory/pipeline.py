@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.settings.tree import Settings

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from ecap.actors.pipeline import Record
+from ecap.actors.stream.pipeline import Record
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
 from ecap.config.member.follows import Follow

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from ecap.config.settings.services.fraud import Fraud
 from hypothesis import given
 from hypothesis import strategies as st
 from profile_oracle import Oracle
 
+from ecap.config.settings.services.fraud import Fraud
 from ecap.domain.fraud.features import Pending, features_of
 from ecap.domain.fraud.profile import KNOWN_MAX, Known, Profile, Transaction
 from ecap.pipelines.stream.fraud.thresholds import thresholds

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from ecap.config.settings.services.fraud import Fraud
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecap.config.settings.services.fraud import Fraud
 from ecap.domain.fraud.features import Features
 from ecap.domain.fraud.rules import RULES
 from ecap.domain.fraud.scoring import judge

@@ -1,0 +1,1 @@
+"""Rate limits: exact buckets in one place, lent out to replicas."""

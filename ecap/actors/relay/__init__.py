@@ -1,0 +1,1 @@
+"""The way of events from the outboxes to Kafka."""

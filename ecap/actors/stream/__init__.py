@@ -1,0 +1,1 @@
+"""A shard of a stream: which partitions it holds, what it applies, what it commits."""

@@ -1,0 +1,1 @@
+"""Questions to an actor and their answers, as bytes over its socket."""
