@@ -17,7 +17,7 @@ from ecap.actors.garbage import collect_rarely
 from ecap.actors.reach import NAMESPACE, RayActors
 from ecap.config import load
 from ecap.runtime.applications import options
-from ecap.serve.asgi import Edge
+from ecap.serve.edge.asgi import Edge
 
 
 def application(variant: Variant) -> Any:

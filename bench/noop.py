@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ecap.config import Settings
-from ecap.serve.asgi import Edge
-from ecap.serve.models import Model
-from ecap.serve.process import Actors, Process
-from ecap.serve.replica import build
-from ecap.serve.routing import Api, Call
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.endpoints.models import Model
+from ecap.serve.endpoints.routing import Api, Call
+from ecap.serve.replica.process import Actors, Process
+from ecap.serve.replica.replica import build
 
 
 class Ok(Model):

@@ -22,7 +22,7 @@
         └── Fenced            somebody newer owns this work
 
 Texts are for logs and developers. What an HTTP client sees is made from the
-facts in `ecap.serve.problems`.
+facts in `ecap.serve.endpoints.problems`.
 """
 
 from __future__ import annotations

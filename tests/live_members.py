@@ -33,8 +33,8 @@ from ecap.errors import Unavailable
 from ecap.mesh import MeshClients
 from ecap.runtime import roster
 from ecap.runtime.services import service_of
-from ecap.serve.asgi import Edge
-from ecap.serve.replica import build
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.replica.replica import build
 
 
 def _keyring() -> Path:

@@ -72,7 +72,7 @@ class RayActorTransport:
 
 
 class RayActors:
-    """What a process needs of the actors (see `ecap.serve.process.Actors`): one object for all."""
+    """What a process needs of the actors (see `serve.replica.process.Actors`): one for all."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

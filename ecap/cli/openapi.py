@@ -10,7 +10,8 @@ import typer
 
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.runtime.services import service_of
-from ecap.serve import apidoc, health, openapi
+from ecap.serve.endpoints import apidoc, openapi
+from ecap.serve.replica import health
 
 app = typer.Typer(add_completion=False)
 

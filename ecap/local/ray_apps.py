@@ -24,7 +24,7 @@ from ecap.errors import Unavailable
 from ecap.local.ports import LOOPBACK
 from ecap.runtime import cluster
 from ecap.runtime.applications import bind
-from ecap.serve.gateway.services import route_prefix
+from ecap.serve.gateway.prefixes import route_prefix
 
 
 class App(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ from ecap.local.state import StateDir, open_state
 from ecap.local.together import together
 from ecap.local.welcome import register_demo_customer
 from ecap.serve.catalog.seed import seed
-from ecap.serve.gateway.services import route_prefix
+from ecap.serve.gateway.prefixes import route_prefix
 
 SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
 _POLL_S = 0.1

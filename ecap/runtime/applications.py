@@ -14,8 +14,8 @@ from ecap.actors.reach import RayActors
 from ecap.config import Settings, load
 from ecap.config.settings.services.deployments import Deployment, ServiceName
 from ecap.runtime.services import service_of
-from ecap.serve.asgi import Edge
-from ecap.serve.replica import build
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.replica.replica import build
 
 # With a version of its own every deployment would replace all replicas, even one that only
 # changes how many there may be. Where Serve reads a file, it makes the version itself.

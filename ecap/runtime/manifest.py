@@ -11,7 +11,7 @@ from typing import Any, get_args
 from ecap.config import Settings
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.runtime.applications import options
-from ecap.serve.gateway.services import route_prefix
+from ecap.serve.gateway.prefixes import route_prefix
 
 KEEPER = "keeper"
 # Replicas ask their own node's HAProxy for other services, so there is one wherever they are.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecap.config.settings.services.deployments import ServiceName
-from ecap.serve.replica import Service
+from ecap.serve.replica.replica import Service
 
 
 def service_of(name: ServiceName) -> Service:

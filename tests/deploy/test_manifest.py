@@ -21,7 +21,7 @@ from ecap.local.ray_node import RayNode
 from ecap.local.state import StateDir
 from ecap.runtime.applications import Chosen, options
 from ecap.runtime.manifest import KEEPER, manifest
-from ecap.serve.gateway.services import route_prefix
+from ecap.serve.gateway.prefixes import route_prefix
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "kuberay" / "ecap"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
 from ecap.domain.analytics.revenue import Outcome
 from ecap.errors import Invalid
-from ecap.serve.models import Model
+from ecap.serve.endpoints.models import Model
 
 Bucket = Literal["minute", "hour", "day"]
 # Longer ranges in finer steps are more than one answer should hold.

@@ -16,7 +16,7 @@ from ecap.serve.analytics.models import (
     TopQuery,
 )
 from ecap.serve.analytics.service import Room
-from ecap.serve.routing import Api, Call, Events
+from ecap.serve.endpoints.routing import Api, Call, Events
 
 api = Api("analytics", prefix="/api/v1/analytics", title="ECAP analytics")
 _LAST_EVENT_ID = {"Last-Event-ID": "the id of the last event you saw: go on after it"}

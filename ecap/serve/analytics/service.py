@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ecap.config.member.follows import Follow
 from ecap.serve.analytics.live import Live
 from ecap.serve.analytics.store import Analytics
-from ecap.serve.background import background
-from ecap.serve.process import Process
+from ecap.serve.replica.background import background
+from ecap.serve.replica.process import Process
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from ecap.serve.auth.models import (
     Tokens,
 )
 from ecap.serve.auth.service import Auth
-from ecap.serve.models import Page
-from ecap.serve.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
-from ecap.serve.routing import Api, Call, Reply
+from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
+from ecap.serve.endpoints.routing import Api, Call, Reply
 
 api = Api("auth", prefix="/api/v1/auth", title="ECAP auth")
 _SECRET = (("cache-control", "no-store"),)

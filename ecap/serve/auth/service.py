@@ -16,14 +16,14 @@ from ecap.config.settings.services.auth import Auth as Settings
 from ecap.domain.accounts.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
 from ecap.serve.auth.administrator import FirstAdministrator
+from ecap.serve.auth.issuer import AccessTokens, scope_of
 from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.auth.models import Account, Credentials, Registered, Registration, Tokens
 from ecap.serve.auth.passwords import Passwords, open_passwords
 from ecap.serve.auth.people import People
 from ecap.serve.auth.sessions import Sessions
 from ecap.serve.auth.store import Accounts
-from ecap.serve.auth.tokens import AccessTokens, scope_of
-from ecap.serve.process import Process
+from ecap.serve.replica.process import Process
 
 # The longest `auth.access_ttl_s` and `auth.clock_skew_s` together.
 _LONGEST_TOKEN_S = 86400.0 + 300.0

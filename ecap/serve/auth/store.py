@@ -19,8 +19,8 @@ from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery
 from ecap.serve.auth.people import People
-from ecap.serve.cursors import decode_moment, encode_moment
-from ecap.serve.models import Page
+from ecap.serve.endpoints.cursors import decode_moment, encode_moment
+from ecap.serve.endpoints.models import Page
 
 _SQL = load_queries(__package__)
 _ADMIN_LOCK = 0x45434150_0002

@@ -12,9 +12,9 @@ from ecap.serve.catalog.models import (
     StockChange,
 )
 from ecap.serve.catalog.store import Catalog
-from ecap.serve.models import Page
-from ecap.serve.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
-from ecap.serve.routing import Api, Call, Reply
+from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
+from ecap.serve.endpoints.routing import Api, Call, Reply
 
 api = Api("catalog", prefix="/api/v1/catalog", title="ECAP catalog")
 

@@ -17,7 +17,7 @@ from ecap.domain.values.money import to_minor
 from ecap.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.catalog.models import Category, NewProduct, Product, ProductChange, ProductQuery
-from ecap.serve.models import Page, decode_cursor, encode_cursor
+from ecap.serve.endpoints.models import Page, decode_cursor, encode_cursor
 
 _SQL = load_queries(__package__)
 

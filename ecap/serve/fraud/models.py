@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from ecap.domain.events.orders import Decision
-from ecap.serve.models import Amount, Currency, Model, PageQuery
+from ecap.serve.endpoints.models import Amount, Currency, Model, PageQuery
 
 Score = Annotated[int, Field(ge=0, le=100)]
 AlertStatus = Literal["open", "acknowledged", "closed"]

@@ -3,6 +3,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from ecap.errors import Conflict, PreconditionFailed
+from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
+from ecap.serve.endpoints.routing import Api, Call, Reply
 from ecap.serve.fraud.models import (
     Alert,
     AlertChange,
@@ -13,9 +16,6 @@ from ecap.serve.fraud.models import (
     Transaction,
 )
 from ecap.serve.fraud.service import Desk
-from ecap.serve.models import Page
-from ecap.serve.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
-from ecap.serve.routing import Api, Call, Reply
 
 api = Api("fraud", prefix="/api/v1/fraud", title="ECAP fraud")
 

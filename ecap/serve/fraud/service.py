@@ -11,8 +11,8 @@ from ecap.domain.fraud.scoring import ScoreQuestion
 from ecap.domain.values.money import to_minor
 from ecap.serve.fraud.models import Scored, Transaction
 from ecap.serve.fraud.store import Decisions
-from ecap.serve.process import Process
-from ecap.serve.scoring import Decider, fraud_shard
+from ecap.serve.replica.process import Process
+from ecap.serve.replica.scoring import Decider, fraud_shard
 
 
 @dataclass(frozen=True)

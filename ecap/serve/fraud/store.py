@@ -7,8 +7,8 @@ from uuid import UUID
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.errors import Conflict, NotFound, PreconditionFailed
+from ecap.serve.endpoints.models import Page, encode_cursor, instant_cursor
 from ecap.serve.fraud.models import Alert, AlertChange, AlertQuery, Decided, DecisionQuery
-from ecap.serve.models import Page, encode_cursor, instant_cursor
 
 _SQL = load_queries(__package__)
 

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ecap.serve.health import Configuration
-from ecap.serve.models import Model
+from ecap.serve.endpoints.models import Model
+from ecap.serve.replica.health import Configuration
 
 
 class Index(Model):

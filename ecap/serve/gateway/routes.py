@@ -6,19 +6,20 @@ from typing import Annotated
 import msgspec
 
 from ecap import metrics
-from ecap.serve import openapi
-from ecap.serve.gateway import config_routes, docs, index
-from ecap.serve.gateway.catalogue import merged
-from ecap.serve.gateway.limits import limits_of
+from ecap.serve.endpoints import openapi
+from ecap.serve.endpoints.routing import Api, Call, Raw, Reply
+from ecap.serve.gateway.config import routes
 from ecap.serve.gateway.models import Index, LimitsThatApply, Overview, Readiness
-from ecap.serve.gateway.overview import overview
-from ecap.serve.gateway.readiness import judged
+from ecap.serve.gateway.pages import docs, index
+from ecap.serve.gateway.pages.allowance import limits_of
+from ecap.serve.gateway.pages.documents import merged
+from ecap.serve.gateway.pages.overview import overview
+from ecap.serve.gateway.pages.readiness import judged
 from ecap.serve.gateway.service import Gateway
-from ecap.serve.health import Alive
-from ecap.serve.routing import Api, Call, Raw, Reply
+from ecap.serve.replica.health import Alive
 
 api = Api("gateway", prefix="", title="ECAP gateway")
-api.endpoints += config_routes.api.endpoints
+api.endpoints += routes.api.endpoints
 
 
 @api.get("/", scope=None)

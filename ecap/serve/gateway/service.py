@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from ecap.actors.supervisor import SUPERVISOR
 from ecap.config.settings.tree import Settings
 from ecap.mesh import CallPolicy, MeshClient
-from ecap.serve.gateway.catalogue import Catalogue, Known
-from ecap.serve.gateway.fresh import Fresh
-from ecap.serve.gateway.hub import HubDesk
-from ecap.serve.gateway.readiness import WholeReadiness
-from ecap.serve.health import CHECK_TIMEOUT_S
-from ecap.serve.process import Process
+from ecap.serve.gateway.config.desk import HubDesk
+from ecap.serve.gateway.pages.documents import Catalogue, Known
+from ecap.serve.gateway.pages.fresh import Fresh
+from ecap.serve.gateway.pages.readiness import WholeReadiness
+from ecap.serve.replica.health import CHECK_TIMEOUT_S
+from ecap.serve.replica.process import Process
 
 _ASK_ONCE = CallPolicy(attempts=1, timeout_s=CHECK_TIMEOUT_S)
 

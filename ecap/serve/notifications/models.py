@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from ecap.domain.events.notifications import Channel
-from ecap.serve.models import Amount, Currency, Model, PageQuery
+from ecap.serve.endpoints.models import Amount, Currency, Model, PageQuery
 
 Kind = Literal["order_placed", "order_approved", "order_denied", "order_cancelled"]
 Status = Literal["pending", "sending", "delivered", "failed"]

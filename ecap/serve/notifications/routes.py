@@ -3,7 +3,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from ecap.errors import Conflict
-from ecap.serve.models import Page
+from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.routing import Api, Call
 from ecap.serve.notifications.models import (
     Delivery,
     DeliveryQuery,
@@ -12,7 +13,6 @@ from ecap.serve.notifications.models import (
     NotificationQuery,
 )
 from ecap.serve.notifications.store import Deliveries
-from ecap.serve.routing import Api, Call
 
 api = Api("notifications", prefix="/api/v1/notifications", title="ECAP notifications")
 READ_ALL = "notifications:read-all"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ecap.serve.notifications.store import Deliveries
-from ecap.serve.process import Process
+from ecap.serve.replica.process import Process
 
 
 @asynccontextmanager

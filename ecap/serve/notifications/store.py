@@ -10,7 +10,7 @@ from uuid import UUID
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.errors import Conflict, NotFound
-from ecap.serve.models import Page, encode_cursor, instant_cursor
+from ecap.serve.endpoints.models import Page, encode_cursor, instant_cursor
 from ecap.serve.notifications.models import (
     Attempt,
     Delivery,

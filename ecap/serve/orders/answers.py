@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ecap.serve.endpoints.routing import Raw
 from ecap.serve.orders.models import Order
-from ecap.serve.routing import Raw
 
 _PREFIX = "/api/v1/orders"
 

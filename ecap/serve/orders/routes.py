@@ -4,8 +4,10 @@ from typing import Annotated
 from uuid import UUID
 
 from ecap.errors import Conflict, Forbidden
-from ecap.serve.idempotency import IDEMPOTENCY_KEY, InFlight, attempt
-from ecap.serve.models import Page
+from ecap.serve.endpoints.idempotency import IDEMPOTENCY_KEY, InFlight, attempt
+from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.preconditions import IF_NONE_MATCH
+from ecap.serve.endpoints.routing import Api, Call, Raw, Reply
 from ecap.serve.orders.models import (
     Cancellation,
     NewOrder,
@@ -14,9 +16,7 @@ from ecap.serve.orders.models import (
     OrderSummary,
     Review,
 )
-from ecap.serve.orders.placing import Shop, place
-from ecap.serve.preconditions import IF_NONE_MATCH
-from ecap.serve.routing import Api, Call, Raw, Reply
+from ecap.serve.orders.placement import Shop, place
 
 api = Api("orders", prefix="/api/v1/orders", title="ECAP orders")
 READ_ALL = "orders:read-all"

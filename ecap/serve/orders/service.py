@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ecap import logs
 from ecap.config.secrets.keyring.live import open_keyring
 from ecap.errors import Retryable
-from ecap.serve.background import background
-from ecap.serve.orders.placing import Shop
+from ecap.serve.orders.placement import Shop
 from ecap.serve.orders.store import Orders
-from ecap.serve.process import Process
-from ecap.serve.scoring import Decider, fraud_shard
+from ecap.serve.replica.background import background
+from ecap.serve.replica.process import Process
+from ecap.serve.replica.scoring import Decider, fraud_shard
 
 _log = logs.get("ecap.orders")
 _FORGET_EVERY_S = 60.0

@@ -21,8 +21,9 @@ from ecap.domain.values import ids
 from ecap.domain.values.money import to_minor
 from ecap.errors import Conflict, NotFound
 from ecap.mesh import current
-from ecap.serve.idempotency import Attempt, InFlight
-from ecap.serve.models import Page, encode_cursor, instant_cursor
+from ecap.serve.endpoints.idempotency import Attempt, InFlight
+from ecap.serve.endpoints.models import Page, encode_cursor, instant_cursor
+from ecap.serve.endpoints.routing import Raw
 from ecap.serve.orders.answers import body_of, first_answer, unsent
 from ecap.serve.orders.draft import Draft
 from ecap.serve.orders.models import (
@@ -33,7 +34,6 @@ from ecap.serve.orders.models import (
     OrderSummary,
     Shipping,
 )
-from ecap.serve.routing import Raw
 
 _SQL = load_queries(__package__)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from ecap.serve.models import Model, Text
+from ecap.serve.endpoints.models import Model, Text
 
 MAX_ADDRESSES = 20
 

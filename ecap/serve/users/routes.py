@@ -3,8 +3,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from ecap.errors import Conflict, NotFound, PreconditionFailed
-from ecap.serve.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
-from ecap.serve.routing import Api, Call, Reply
+from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
+from ecap.serve.endpoints.routing import Api, Call, Reply
 from ecap.serve.users.models import (
     Address,
     AddressChange,

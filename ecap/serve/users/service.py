@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ecap.config.secrets.keyring.live import open_keyring
 from ecap.mesh import MeshClient
-from ecap.serve.process import Process
+from ecap.serve.replica.process import Process
 from ecap.serve.users.models import Profile
 from ecap.serve.users.store import Users
 

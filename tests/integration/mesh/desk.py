@@ -23,7 +23,7 @@ from ecap.actors.wire.listener import listening
 from ecap.actors.wire.packets import answered
 from ecap.errors import EcapError, NotFound
 from ecap.mesh import CallContext
-from ecap.serve import problems
+from ecap.serve.endpoints import problems
 
 
 class Desk:

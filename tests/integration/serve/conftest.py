@@ -21,8 +21,8 @@ from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.domain.accounts.roles import Role, scopes_of
 from ecap.domain.values.ids import new_id
-from ecap.serve.replica import Opener, build
-from ecap.serve.routing import Api
+from ecap.serve.endpoints.routing import Api
+from ecap.serve.replica.replica import Opener, build
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ import httpx
 from serving import serving
 
 from ecap.config import Settings
-from ecap.serve.asgi import Edge
-from ecap.serve.process import Actors
-from ecap.serve.replica import Opener, build
-from ecap.serve.routing import Api
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.endpoints.routing import Api
+from ecap.serve.replica.process import Actors
+from ecap.serve.replica.replica import Opener, build
 
 Service = tuple[Api, Opener[Any]]
 

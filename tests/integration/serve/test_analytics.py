@@ -28,8 +28,8 @@ from ecap.serve.analytics.live import Live
 from ecap.serve.analytics.routes import api
 from ecap.serve.analytics.service import Room, opened
 from ecap.serve.analytics.store import Analytics
-from ecap.serve.background import background
-from ecap.serve.process import Process
+from ecap.serve.replica.background import background
+from ecap.serve.replica.process import Process
 
 Mint = Callable[..., str]
 Replica = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

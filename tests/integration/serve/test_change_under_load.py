@@ -17,7 +17,7 @@ from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.serve.catalog.routes import api
 from ecap.serve.catalog.service import opened
-from ecap.serve.replica import build
+from ecap.serve.replica.replica import build
 
 URL = "/api/v1/catalog/products"
 MEMBER = "catalog-0"

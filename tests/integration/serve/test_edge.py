@@ -21,14 +21,14 @@ from ecap.config.settings.http import Cors, Http
 from ecap.config.settings.limits import Limits
 from ecap.errors import EcapError, Misconfigured, Unavailable
 from ecap.mesh.identity import ServiceIdentity
-from ecap.serve import openapi
-from ecap.serve.asgi import Edge
-from ecap.serve.health import completed
-from ecap.serve.models import Model, PageQuery
-from ecap.serve.parts import EdgeParts
-from ecap.serve.preconditions import IF_MATCH, required_version
-from ecap.serve.routing import Api, Call, Raw, Reply
-from ecap.serve.tokens import TokenVerifier
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.edge.parts import EdgeParts
+from ecap.serve.edge.tokens import TokenVerifier
+from ecap.serve.endpoints import openapi
+from ecap.serve.endpoints.models import Model, PageQuery
+from ecap.serve.endpoints.preconditions import IF_MATCH, required_version
+from ecap.serve.endpoints.routing import Api, Call, Raw, Reply
+from ecap.serve.replica.health import completed
 
 Mint = Callable[..., str]
 KEY = b"k" * 32

@@ -17,10 +17,10 @@ from ecap.config import Settings
 from ecap.config.settings.http import Http
 from ecap.config.settings.limits import Bucket, Limits
 from ecap.mesh.identity import ServiceIdentity
-from ecap.serve.asgi import Edge
-from ecap.serve.parts import EdgeParts
-from ecap.serve.routing import Api, Call
-from ecap.serve.tokens import TokenVerifier
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.edge.parts import EdgeParts
+from ecap.serve.edge.tokens import TokenVerifier
+from ecap.serve.endpoints.routing import Api, Call
 
 Mint = Callable[..., str]
 Limited = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -15,10 +15,10 @@ from serving import serving
 from ecap.config.settings.http import Http
 from ecap.config.settings.limits import Limits
 from ecap.errors import Misconfigured
-from ecap.serve.asgi import Edge
-from ecap.serve.parts import EdgeParts
-from ecap.serve.routing import Api, Call, Events
-from ecap.serve.tokens import TokenVerifier
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.edge.parts import EdgeParts
+from ecap.serve.edge.tokens import TokenVerifier
+from ecap.serve.endpoints.routing import Api, Call, Events
 
 api = Api("streams", prefix="/streams", title="Streams")
 

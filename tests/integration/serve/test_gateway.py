@@ -22,14 +22,14 @@ from ecap.serve.auth.routes import api as auth_api
 from ecap.serve.auth.service import opened as auth_opened
 from ecap.serve.catalog.routes import api as catalog_api
 from ecap.serve.catalog.service import opened as catalog_opened
+from ecap.serve.endpoints.routing import Api
+from ecap.serve.gateway.prefixes import PREFIXES
 from ecap.serve.gateway.routes import api
 from ecap.serve.gateway.service import opened
-from ecap.serve.gateway.services import PREFIXES
 from ecap.serve.notifications.routes import api as notifications_api
 from ecap.serve.notifications.service import opened as notifications_opened
 from ecap.serve.orders.routes import api as orders_api
 from ecap.serve.orders.service import opened as orders_opened
-from ecap.serve.routing import Api
 from ecap.serve.users.routes import api as users_api
 from ecap.serve.users.service import opened as users_opened
 

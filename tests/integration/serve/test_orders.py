@@ -27,11 +27,11 @@ from ecap.config import Settings
 from ecap.domain.events.orders import OrderCancelled, OrderDenied, OrderPlaced
 from ecap.domain.values.ids import new_id
 from ecap.errors import Fenced, NotFound, Overloaded, Unavailable
-from ecap.serve.idempotency import Attempt
-from ecap.serve.models import encode_cursor
+from ecap.serve.endpoints.idempotency import Attempt
+from ecap.serve.endpoints.models import encode_cursor
 from ecap.serve.orders.routes import api
 from ecap.serve.orders.service import opened
-from ecap.serve.process import Process
+from ecap.serve.replica.process import Process
 
 Mint = Callable[..., str]
 Replica = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -16,11 +16,11 @@ from test_orders import Customer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
-from ecap.serve.orders.placing import CHECKOUT
+from ecap.serve.orders.placement import CHECKOUT
 from ecap.serve.orders.routes import api
 from ecap.serve.orders.service import opened
-from ecap.serve.process import Process
-from ecap.serve.replica import build
+from ecap.serve.replica.process import Process
+from ecap.serve.replica.replica import build
 
 Mint = Callable[..., str]
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.errors import Misconfigured
-from ecap.serve.replica import build
+from ecap.serve.replica.replica import build
 from ecap.serve.users.routes import api
 from ecap.serve.users.service import opened
 

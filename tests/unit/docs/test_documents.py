@@ -9,7 +9,7 @@ import pytest
 
 from ecap.cli.main import COMMANDS
 from ecap.cli.openapi import whole
-from ecap.serve import apidoc
+from ecap.serve.endpoints import apidoc
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from ecap.serve.background import background
+from ecap.serve.replica.background import background
 
 
 async def test_work_runs_meanwhile_and_ends_afterwards() -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ecap.serve.gateway.fresh import Fresh
+from ecap.serve.gateway.pages.fresh import Fresh
 
 
 class Made:

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from ecap.domain.values.ids import new_id
 from ecap.errors import Invalid, Malformed
 from ecap.mesh import Principal
-from ecap.serve.idempotency import Attempt, attempt, replayed
-from ecap.serve.routing import Call, Raw
+from ecap.serve.endpoints.idempotency import Attempt, attempt, replayed
+from ecap.serve.endpoints.routing import Call, Raw
 
 
 class Body(BaseModel):

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from ecap.errors import Invalid, PreconditionFailed, PreconditionRequired
 from ecap.mesh import ANONYMOUS
-from ecap.serve.answers import accepts_gzip
-from ecap.serve.cursors import decode_moment, encode_moment
-from ecap.serve.models import Amount, Model, Text, decode_cursor, encode_cursor
-from ecap.serve.preconditions import required_version
-from ecap.serve.routing import Call
+from ecap.serve.endpoints.answers import accepts_gzip
+from ecap.serve.endpoints.cursors import decode_moment, encode_moment
+from ecap.serve.endpoints.models import Amount, Model, Text, decode_cursor, encode_cursor
+from ecap.serve.endpoints.preconditions import required_version
+from ecap.serve.endpoints.routing import Call
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))))

@@ -10,11 +10,11 @@ import pytest
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import Conflict
 from ecap.runtime.services import service_of
-from ecap.serve import openapi
-from ecap.serve.health import completed
-from ecap.serve.models import Amount, Model, Page, PageQuery
-from ecap.serve.preconditions import IF_MATCH, IF_NONE_MATCH
-from ecap.serve.routing import Api, Call, Events, Raw, Reply
+from ecap.serve.endpoints import openapi
+from ecap.serve.endpoints.models import Amount, Model, Page, PageQuery
+from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH
+from ecap.serve.endpoints.routing import Api, Call, Events, Raw, Reply
+from ecap.serve.replica.health import completed
 
 
 class Inner(Model):

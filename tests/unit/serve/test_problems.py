@@ -9,7 +9,7 @@ import pytest
 
 from ecap import errors
 from ecap.errors import EcapError, Fenced, Invalid, Misconfigured, RateLimited, Unauthenticated
-from ecap.serve import problems
+from ecap.serve.endpoints import problems
 
 
 def made(error: EcapError) -> tuple[int, dict[str, Any], dict[bytes, bytes]]:

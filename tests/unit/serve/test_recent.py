@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ecap.config.protocol import Health
-from ecap.serve.recent import Recent
+from ecap.serve.edge.recent import Recent
 
 
 class Clock:

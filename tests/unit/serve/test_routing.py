@@ -9,8 +9,8 @@ import pytest
 
 from ecap.errors import EcapError, Invalid, Malformed, NotFound, UnsupportedMedia
 from ecap.mesh import Principal
-from ecap.serve.models import Model, PageQuery
-from ecap.serve.routing import Api, Call, Endpoint, Raw, Reply, Table
+from ecap.serve.endpoints.models import Model, PageQuery
+from ecap.serve.endpoints.routing import Api, Call, Endpoint, Raw, Reply, Table
 
 
 class Body(Model):

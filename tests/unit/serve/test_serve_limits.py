@@ -6,7 +6,7 @@ import pytest
 
 from ecap.config.settings.limits import Bucket
 from ecap.errors import RateLimited
-from ecap.serve.limits import ClientAddress, Verdict, admit, headers
+from ecap.serve.edge.limits import ClientAddress, Verdict, admit, headers
 
 CLIENT = ClientAddress(("10.0.0.0/8", "127.0.0.1/32", "::1/128"))
 

@@ -15,7 +15,7 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 
 from ecap.errors import Unauthenticated, Unavailable
 from ecap.mesh import Principal
-from ecap.serve.tokens import REFRESH_S, TokenVerifier, bearer
+from ecap.serve.edge.tokens import REFRESH_S, TokenVerifier, bearer
 
 KEY = OKPKey.generate_key("Ed25519", parameters={"kid": "one"})
 NEXT = OKPKey.generate_key("Ed25519", parameters={"kid": "two"})

@@ -8,9 +8,9 @@ from typing import Any
 
 from ecap.config.member.member import Member
 from ecap.mesh.identity import ServiceIdentity
-from ecap.serve.limits import Limiter
-from ecap.serve.routing import Check
-from ecap.serve.tokens import TokenVerifier
+from ecap.serve.edge.limits import Limiter
+from ecap.serve.edge.tokens import TokenVerifier
+from ecap.serve.endpoints.routing import Check
 
 
 @dataclass(frozen=True)

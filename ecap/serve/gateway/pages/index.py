@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 
 import ecap
+from ecap.serve.endpoints.routing import Raw
 from ecap.serve.gateway.models import Index
-from ecap.serve.gateway.services import PREFIXES
-from ecap.serve.routing import Raw
+from ecap.serve.gateway.prefixes import PREFIXES
 
 INDEX = Index(
     version=ecap.__version__,

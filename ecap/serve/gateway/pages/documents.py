@@ -10,8 +10,8 @@ from typing import Any
 from ecap import logs
 from ecap.errors import EcapError
 from ecap.mesh import MeshClient
-from ecap.serve import openapi
-from ecap.serve.gateway.services import PREFIXES
+from ecap.serve.endpoints import openapi
+from ecap.serve.gateway.prefixes import PREFIXES
 
 Document = Mapping[str, Any]
 

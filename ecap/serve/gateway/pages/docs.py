@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ecap.errors import Misconfigured, NotFound
-from ecap.serve.answers import accepts_gzip
-from ecap.serve.routing import Raw
+from ecap.serve.endpoints.answers import accepts_gzip
+from ecap.serve.endpoints.routing import Raw
 
 _PACKAGE = "flask_swagger_ui"
 _KINDS: Mapping[str, str] = {

@@ -15,12 +15,12 @@ from ecap.domain.fraud.rules import UNAVAILABLE
 from ecap.domain.fraud.scoring import ScoreQuestion, Verdict
 from ecap.domain.values.ids import order_id
 from ecap.errors import Overloaded
-from ecap.serve.idempotency import Attempt, replayed
+from ecap.serve.endpoints.idempotency import Attempt, replayed
+from ecap.serve.endpoints.routing import Raw
 from ecap.serve.orders.draft import Draft, priced, within
 from ecap.serve.orders.models import NewOrder
 from ecap.serve.orders.store import Orders
-from ecap.serve.routing import Raw
-from ecap.serve.scoring import Decider
+from ecap.serve.replica.scoring import Decider
 
 CHECKOUT = Feature("checkout", default=True)
 _CLOSED_S = 30.0

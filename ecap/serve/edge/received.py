@@ -9,7 +9,7 @@ from starlette.types import Scope
 from ecap.mesh.context import REQUEST_ID, TRACEPARENT, CallContext
 from ecap.mesh.identity import ANONYMOUS, Principal
 from ecap.mesh.trace import Trace
-from ecap.serve.limits import ClientAddress
+from ecap.serve.edge.limits import ClientAddress
 
 
 @dataclass(slots=True)

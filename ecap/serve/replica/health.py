@@ -12,9 +12,9 @@ from pydantic import Field
 from ecap import logs
 from ecap.config.member.member import Member
 from ecap.errors import EcapError, Unavailable
-from ecap.serve import openapi
-from ecap.serve.models import Model
-from ecap.serve.routing import Api, Call, Check, Handler, Raw
+from ecap.serve.endpoints import openapi
+from ecap.serve.endpoints.models import Model
+from ecap.serve.endpoints.routing import Api, Call, Check, Handler, Raw
 
 _log = logs.get("ecap.health")
 # What is dead refuses at once; this is for what hangs. A busy machine is late and well,

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 from ecap import logs, spans
 from ecap.config.member.participation import taking_part
 from ecap.config.settings.tree import Settings
-from ecap.serve import health
-from ecap.serve.asgi import Edge
-from ecap.serve.following import follow
-from ecap.serve.parts import EdgeParts
-from ecap.serve.process import Actors, Process, open_process
-from ecap.serve.routing import Api
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.edge.parts import EdgeParts
+from ecap.serve.endpoints.routing import Api
+from ecap.serve.replica import health
+from ecap.serve.replica.follows import follow
+from ecap.serve.replica.process import Actors, Process, open_process
 
 S = TypeVar("S")
 Opener = Callable[[Process], AbstractAsyncContextManager[S]]

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecap.errors import PreconditionFailed, PreconditionRequired
-from ecap.serve.routing import Call
+from ecap.serve.endpoints.routing import Call
 
-# A name that ends in "!" is a required header; see `ecap.serve.openapi`.
+# A name that ends in "!" is a required header; see `ecap.serve.endpoints.openapi`.
 IF_MATCH: Mapping[str, str] = {"If-Match!": 'the ETag you saw, such as "3"'}
 IF_NONE_MATCH: Mapping[str, str] = {"If-None-Match": "answer 304 when this ETag still holds"}
 

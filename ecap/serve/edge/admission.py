@@ -8,12 +8,12 @@ from ecap.config.settings.limits import Bucket, Limits
 from ecap.errors import Forbidden, Unauthenticated
 from ecap.mesh.http import SERVICE_TOKEN
 from ecap.mesh.identity import Principal
-from ecap.serve import limits
-from ecap.serve.answers import Header
-from ecap.serve.parts import EdgeParts
-from ecap.serve.received import Received
-from ecap.serve.routing import Endpoint
-from ecap.serve.tokens import bearer
+from ecap.serve.edge import limits
+from ecap.serve.edge.parts import EdgeParts
+from ecap.serve.edge.received import Received
+from ecap.serve.edge.tokens import bearer
+from ecap.serve.endpoints.answers import Header
+from ecap.serve.endpoints.routing import Endpoint
 
 _SERVICE_TOKEN = SERVICE_TOKEN.encode()
 

@@ -1,4 +1,4 @@
-"""Access tokens as `ecap.serve.tokens` verifies them: RFC 9068, signed with Ed25519."""
+"""Access tokens as `ecap.serve.edge.tokens` verifies them: RFC 9068, signed with Ed25519."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ecap.config.settings.services.auth import Auth
 from ecap.domain.accounts.roles import Role, scopes_of
 from ecap.domain.values.ids import new_id
 from ecap.serve.auth.keys import SigningKeys
-from ecap.serve.tokens import ALGORITHM, TOKEN_TYPE
+from ecap.serve.edge.tokens import ALGORITHM, TOKEN_TYPE
 
 
 class AccessTokens:

@@ -15,9 +15,9 @@ from ecap.config.settings.http import Http
 from ecap.config.settings.limits import Limits
 from ecap.config.settings.mesh import Mesh
 from ecap.mesh.identity import imported
-from ecap.serve.asgi import Edge
-from ecap.serve.limits import ClientAddress
-from ecap.serve.process import Process, fixed_tokens, service_key
+from ecap.serve.edge.asgi import Edge
+from ecap.serve.edge.limits import ClientAddress
+from ecap.serve.replica.process import Process, fixed_tokens, service_key
 
 
 def follow(process: Process, edge: Edge) -> None:

@@ -10,10 +10,10 @@ from ecap.actors.hub_link import CONFIG
 from ecap.config.member.member import Member
 from ecap.errors import EcapError
 from ecap.mesh import MeshClient
-from ecap.serve import health
+from ecap.serve.endpoints.routing import Check
 from ecap.serve.gateway.models import Readiness
-from ecap.serve.gateway.services import PREFIXES
-from ecap.serve.routing import Check
+from ecap.serve.gateway.prefixes import PREFIXES
+from ecap.serve.replica import health
 
 # Probes come from several sides at once; each costs a call to every service.
 _HOLDS_S = 1.0

@@ -13,7 +13,7 @@ from ecap.config.rollout.canary import Canary
 from ecap.errors import Unavailable
 from ecap.mesh import CallPolicy, MeshClient
 from ecap.mesh.policy import BreakerPolicy
-from ecap.serve.gateway.config_models import (
+from ecap.serve.gateway.config.models import (
     Applied,
     Diff,
     DiffQuery,
@@ -28,7 +28,7 @@ from ecap.serve.gateway.config_models import (
     Sources,
     Trial,
 )
-from ecap.serve.process import Process
+from ecap.serve.replica.process import Process
 
 # A change with a canary takes as long as it bakes.
 CHANGE_S = 120.0

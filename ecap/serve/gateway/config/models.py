@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from ecap.serve.models import Model, Text
+from ecap.serve.endpoints.models import Model, Text
 
 # PostgreSQL's bigint, with room to count on.
 _MOST = 2**53

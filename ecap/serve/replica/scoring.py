@@ -8,7 +8,7 @@ from typing import Protocol
 from ecap.actors.stream.questions import ShardClient
 from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
 from ecap.errors import Unavailable
-from ecap.serve.process import Process
+from ecap.serve.replica.process import Process
 
 
 class Decider(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ecap.config.settings.http import Http
 from ecap.config.settings.limits import Limits
-from ecap.serve.limits import ClientAddress
+from ecap.serve.edge.limits import ClientAddress
 
 
 class Bounds:

@@ -26,8 +26,8 @@ from ecap.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from ecap.serve import problems
-from ecap.serve.routing import Api, Endpoint, Events, Raw
+from ecap.serve.endpoints import problems
+from ecap.serve.endpoints.routing import Api, Endpoint, Events, Raw
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS: tuple[type[EcapError], ...] = (

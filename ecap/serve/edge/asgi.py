@@ -21,13 +21,14 @@ from ecap.config.settings.http import Http
 from ecap.config.settings.limits import Limits
 from ecap.errors import DeadlineExceeded, EcapError, Malformed, Overloaded
 from ecap.mesh.context import CallContext, own
-from ecap.serve import admission, answers, bodies, cors
-from ecap.serve.access import Access, AccessLog
-from ecap.serve.answers import Answer
-from ecap.serve.bounds import Bounds
-from ecap.serve.parts import EdgeParts
-from ecap.serve.received import Received, received
-from ecap.serve.routing import Api, Call, Endpoint, Table
+from ecap.serve.edge import admission, bodies, cors
+from ecap.serve.edge.access import Access, AccessLog
+from ecap.serve.edge.bounds import Bounds
+from ecap.serve.edge.parts import EdgeParts
+from ecap.serve.edge.received import Received, received
+from ecap.serve.endpoints import answers
+from ecap.serve.endpoints.answers import Answer
+from ecap.serve.endpoints.routing import Api, Call, Endpoint, Table
 
 _log = logs.get("ecap.http")
 Opening = Callable[[], AbstractAsyncContextManager[EdgeParts]]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from ecap.errors import Invalid
-from ecap.serve.models import decode_cursor, encode_cursor
+from ecap.serve.endpoints.models import decode_cursor, encode_cursor
 
 
 def encode_moment(at: datetime, item_id: UUID) -> str:

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from starlette.types import Receive, Send
 
 from ecap.errors import EcapError
-from ecap.serve import problems
-from ecap.serve.routing import Endpoint, Events, Raw, Reply
+from ecap.serve.endpoints import problems
+from ecap.serve.endpoints.routing import Endpoint, Events, Raw, Reply
 
 _JSON = b"application/json"
 Header = tuple[bytes, bytes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ecap.config.settings.http import Cors
-from ecap.serve.answers import Answer, Header
+from ecap.serve.endpoints.answers import Answer, Header
 
 _ALLOWED = (
     b"authorization, content-type, idempotency-key, if-match, if-none-match,"

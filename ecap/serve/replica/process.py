@@ -24,9 +24,9 @@ from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured
 from ecap.mesh import MeshClient, MeshClients, Principal, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session
-from ecap.serve.limits import Limiter
-from ecap.serve.routing import Check
-from ecap.serve.tokens import Jwks, TokenVerifier
+from ecap.serve.edge.limits import Limiter
+from ecap.serve.edge.tokens import Jwks, TokenVerifier
+from ecap.serve.endpoints.routing import Check
 
 JWKS = "GET /api/v1/auth/jwks"
 _SCRAPER = Principal("scraper", "service", scopes=frozenset({"metrics:read"}))
@@ -49,7 +49,7 @@ class Actors(Protocol):
 @dataclass(frozen=True)
 class Process:
     """A service adds to `checks` what it cannot work without, besides PostgreSQL, and to
-    `follows` what it made from settings (see `ecap.serve.following`)."""
+    `follows` what it made from settings (see `ecap.serve.replica.follows`)."""
 
     service: str
     member: Member

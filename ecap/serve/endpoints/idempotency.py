@@ -18,7 +18,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ecap.errors import Invalid, Malformed, Retryable
-from ecap.serve.routing import Call, Raw
+from ecap.serve.endpoints.routing import Call, Raw
 
 IDEMPOTENCY_KEY: Mapping[str, str] = {
     "Idempotency-Key!": "1 to 255 printable characters; a repeat with the same key and body"

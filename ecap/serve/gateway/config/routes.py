@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ecap.errors import Conflict, Invalid, NotFound, PreconditionFailed
-from ecap.serve.gateway.config_models import (
+from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
+from ecap.serve.endpoints.routing import Api, Call, Reply
+from ecap.serve.gateway.config.desk import CHANGE_S
+from ecap.serve.gateway.config.models import (
     Applied,
     Diff,
     DiffQuery,
@@ -20,10 +23,7 @@ from ecap.serve.gateway.config_models import (
     Trial,
     UnsetQuery,
 )
-from ecap.serve.gateway.hub import CHANGE_S
 from ecap.serve.gateway.service import Gateway
-from ecap.serve.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
-from ecap.serve.routing import Api, Call, Reply
 
 api = Api("gateway", prefix="/api/v1/config", title="ECAP configuration")
 _REFUSALS = (NotFound, Conflict, PreconditionFailed, Invalid)

@@ -13,7 +13,7 @@ from http import HTTPMethod
 from typing import NamedTuple
 
 from ecap import logs, metrics
-from ecap.serve.recent import Recent
+from ecap.serve.edge.recent import Recent
 
 _FLUSH_S = 0.05
 # So that writing them never holds up a request for more than about a millisecond.

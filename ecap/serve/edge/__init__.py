@@ -1,0 +1,1 @@
+"""What every replica does to every request."""

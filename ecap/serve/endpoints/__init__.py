@@ -1,0 +1,1 @@
+"""What endpoints are written with: their declaration, their answers, their documents."""
