@@ -66,7 +66,7 @@ def run(
             job = find(name)
             arguments = parse(job, arg or ())
             # Late: `ecap job list` need not wait for Ray.
-            from ecap.pipelines.batch.driver import drive
+            from ecap.pipelines.batch.frame.driver import drive
 
             outcome = drive(job, load(), arguments, tell=_nothing if json else tell)
         except KeyboardInterrupt:

@@ -20,7 +20,8 @@ from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.domain.events.envelope import Event, new_event
 from ecap.domain.events.topics import TOPICS
-from ecap.pipelines.batch.jobs import JOBS, Outcome
+from ecap.pipelines.batch.frame.job import Outcome
+from ecap.pipelines.batch.jobs import JOBS
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TOPIC = "transactions"

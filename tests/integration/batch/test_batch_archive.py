@@ -11,8 +11,8 @@ from past import Past
 from test_batch_revenue import order
 
 from ecap.errors import Conflict, Unavailable
-from ecap.pipelines.batch import archive
-from ecap.pipelines.batch.lake import Lake
+from ecap.pipelines.batch.frame.parquet import Lake
+from ecap.pipelines.batch.lake import archive
 from ecap.pipelines.stream.analytics.pipeline import build
 from ecap.pipelines.stream.fraud.pipeline import build as build_fraud
 

@@ -16,7 +16,7 @@ from ecap.domain.events.orders import Line, OrderApproved, OrderCancelled, Order
 from ecap.domain.events.users import UserRegistered
 from ecap.domain.values.ids import new_id
 from ecap.errors import Invalid
-from ecap.pipelines.batch.jobs import Outcome
+from ecap.pipelines.batch.frame.job import Outcome
 from ecap.pipelines.stream.analytics.pipeline import build
 
 _OUTCOME = {"approve": "approved", "review": "in_review", "deny": "denied", None: "pending"}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ecap.errors import Invalid, NotFound
-from ecap.pipelines.batch.jobs import Archive, Rescore, find, parse
+from ecap.pipelines.batch.frame.arguments import Archive, Rescore
+from ecap.pipelines.batch.jobs import find, parse
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,13 @@ from ecap.config import Settings
 from ecap.domain.events.codec import decode
 from ecap.domain.values.windows import micros, moment
 from ecap.errors import Invalid
-from ecap.pipelines.batch import cells, history
-from ecap.pipelines.batch.cells import Cells, Key, Pair, Window
-from ecap.pipelines.batch.history import TOPIC, Lane, Slice
-from ecap.pipelines.batch.jobs import Outcome, Revenue
-from ecap.pipelines.batch.spreading import Spread
+from ecap.pipelines.batch.analytics import cells
+from ecap.pipelines.batch.analytics.cells import Cells, Key, Pair, Window
+from ecap.pipelines.batch.frame import applied
+from ecap.pipelines.batch.frame.applied import TOPIC, Lane, Slice
+from ecap.pipelines.batch.frame.arguments import Revenue
+from ecap.pipelines.batch.frame.job import Outcome
+from ecap.pipelines.batch.frame.spread import Spread
 from ecap.pipelines.stream.analytics import pipeline as analytics
 from ecap.pipelines.stream.analytics.pipeline import AnalyticsPipeline
 from ecap.pipelines.stream.analytics.sink import Additions
@@ -120,7 +122,7 @@ class _Counting:
 
     async def read(self, pool: Pool) -> None:
         aside = set(self._part.aside)
-        async for page in history.pages(pool, self._part):
+        async for page in applied.pages(pool, self._part):
             for pos, body in page:
                 taken = self._take(pos, body, counts=pos not in aside)
                 if pos in aside:
@@ -148,13 +150,13 @@ async def _snapshot(settings: Settings, arguments: Revenue) -> _Snapshot:
         pool.connection() as conn,
         conn.transaction(isolation="repeatable_read", readonly=True),
     ):
-        found = await history.lanes(conn, _PIPELINE)
-        aside = await history.set_aside(conn, _PIPELINE)
+        found = await applied.lanes(conn, _PIPELINE)
+        aside = await applied.set_aside(conn, _PIPELINE)
         window = await _window(conn, found, arguments)
         slices = [
             part
             for lane in found
-            for part in history.sliced(
+            for part in applied.sliced(
                 lane,
                 archive=arguments.archive,
                 size=arguments.slice_events,
@@ -171,7 +173,7 @@ async def _window(conn: Connection, found: Sequence[Lane], arguments: Revenue) -
     until = micros(arguments.until) if arguments.until else _ALWAYS.until
     cut = [lane for lane in found if lane.kept_from > lane.begin]
     if cut and arguments.archive is None:
-        whole = max([await history.kept_since(conn, lane) for lane in cut]) + _ASKEW
+        whole = max([await applied.kept_since(conn, lane) for lane in cut]) + _ASKEW
         first = micros(whole.replace(second=0, microsecond=0) + timedelta(minutes=1))
         if arguments.since and since < first:
             raise Invalid(

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from ecap.config import Settings
-from ecap.pipelines.batch import remote
-from ecap.pipelines.batch.jobs import Job, Outcome
-from ecap.pipelines.batch.spreading import Part, Result
+from ecap.pipelines.batch.frame import remote
+from ecap.pipelines.batch.frame.job import Job, Outcome
+from ecap.pipelines.batch.frame.spread import Part, Result
 
 Tell = Callable[[str], None]
 
@@ -21,7 +21,7 @@ Tell = Callable[[str], None]
 def drive(job: Job, settings: Settings, arguments: BaseModel, *, tell: Tell) -> Outcome:
     """`tell` hears of the progress. Raises EcapError; KeyboardInterrupt ends the tasks, too."""
     with remote.connected():
-        outcome = job.run(settings, arguments, _Told(tell))
+        outcome = job.load()(settings, arguments, _Told(tell))
     out = getattr(arguments, "out", None)
     if out is not None:
         _write(out, outcome.document)

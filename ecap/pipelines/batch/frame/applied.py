@@ -14,7 +14,7 @@ import msgspec
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
 from ecap.errors import Unavailable
-from ecap.pipelines.batch.lake import open_lake
+from ecap.pipelines.batch.frame.parquet import open_lake
 
 TOPIC = "transactions"
 _PAGE_EVENTS = 2_000

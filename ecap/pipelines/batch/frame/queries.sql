@@ -25,20 +25,3 @@ ORDER BY pos LIMIT $5
 -- When the oldest event that is left was written; now, when none is left.
 SELECT coalesce(min(created_at), now()) FROM orders.outbox
 WHERE topic = $1 AND partition = $2 AND pos = $3
-
--- name: revenue_cells
-SELECT minute, category, outcome, units, amount FROM analytics.revenue_minute
-WHERE minute >= $1 AND minute < $2
-
--- name: orders_cells
-SELECT minute, outcome, orders, amount FROM analytics.orders_minute
-WHERE minute >= $1 AND minute < $2
-
--- name: decided
--- What the stream recorded, and what became of the orders.
-SELECT transaction_id, decision, reasons, outcome FROM fraud.decisions
-WHERE transaction_id = ANY($1)
-
--- name: lock_archive
--- Held until the connection ends.
-SELECT pg_try_advisory_lock(hashtextextended('ecap archive ' || $1, 0))

@@ -29,10 +29,11 @@ from ecap.domain.events.orders import DECISIONS, OrderPlaced
 from ecap.domain.fraud.rules import RULES
 from ecap.domain.fraud.scoring import Verdict
 from ecap.domain.values.money import to_decimal
-from ecap.pipelines.batch import history
-from ecap.pipelines.batch.history import TOPIC, Slice
-from ecap.pipelines.batch.jobs import Outcome, Rescore
-from ecap.pipelines.batch.spreading import Spread
+from ecap.pipelines.batch.frame import applied
+from ecap.pipelines.batch.frame.applied import TOPIC, Slice
+from ecap.pipelines.batch.frame.arguments import Rescore
+from ecap.pipelines.batch.frame.job import Outcome
+from ecap.pipelines.batch.frame.spread import Spread
 from ecap.pipelines.stream.fraud.pipeline import FraudPipeline
 from ecap.pipelines.stream.fraud.sink import Decided
 from ecap.pipelines.stream.fraud.thresholds import thresholds
@@ -93,9 +94,9 @@ def run(settings: Settings, arguments: Rescore, spread: Spread) -> Outcome:
 async def _partitions(settings: Settings, arguments: Rescore) -> tuple[list[Whole], int]:
     """And how many events the outbox has forgotten."""
     async with open_database(settings, service="job") as pool, pool.connection() as conn:
-        found = await history.lanes(conn, FraudPipeline.name)
+        found = await applied.lanes(conn, FraudPipeline.name)
     wholes = [
-        Whole(list(history.sliced(lane, archive=arguments.archive, size=lane.end or 1)))
+        Whole(list(applied.sliced(lane, archive=arguments.archive, size=lane.end or 1)))
         for lane in found
     ]
     gone = sum(max(0, min(lane.kept_from, lane.end) - lane.begin) for lane in found)
@@ -111,7 +112,7 @@ async def _rescore(settings: Settings, part: Whole, tried: Fraud, examples: int)
     tally = Tally()
     async with open_database(settings, service="job") as pool:
         for one in part.slices:
-            async for page in history.pages(pool, one):
+            async for page in applied.pages(pool, one):
                 judged = list(_judged(page, one, before, after, tally))
                 known = await _recorded(pool, [order.order_id for order, _, _ in judged])
                 for order, was, now in judged:
@@ -131,7 +132,7 @@ class _Judge:
 
 
 def _judged(
-    page: history.Page, part: Slice, before: _Judge, after: _Judge, tally: Tally
+    page: applied.Page, part: Slice, before: _Judge, after: _Judge, tally: Tally
 ) -> Iterator[tuple[OrderPlaced, Verdict, Verdict]]:
     """Orders as if nobody had decided about them yet."""
     for pos, body in page:

@@ -23,11 +23,12 @@ from ecap.clients.queries import load_queries
 from ecap.config import Settings
 from ecap.domain.events.codec import EventError, decode_envelope, open_envelope
 from ecap.errors import Conflict, Unavailable
-from ecap.pipelines.batch import history
-from ecap.pipelines.batch.history import TOPIC, Slice
-from ecap.pipelines.batch.jobs import Archive, Outcome
-from ecap.pipelines.batch.lake import Range, open_lake
-from ecap.pipelines.batch.spreading import Spread
+from ecap.pipelines.batch.frame import applied
+from ecap.pipelines.batch.frame.applied import TOPIC, Slice
+from ecap.pipelines.batch.frame.arguments import Archive
+from ecap.pipelines.batch.frame.job import Outcome
+from ecap.pipelines.batch.frame.parquet import Range, open_lake
+from ecap.pipelines.batch.frame.spread import Spread
 
 _SQL = load_queries(__package__)
 
@@ -102,7 +103,7 @@ async def _alone(settings: Settings, to: str) -> AsyncIterator[Connection]:
 async def _missing(conn: Connection, arguments: Archive) -> list[Wanted]:
     complete = open_lake(arguments.to).ranges(TOPIC)
     parts = []
-    for lane in await history.all_lanes(conn):
+    for lane in await applied.all_lanes(conn):
         done = complete[lane.partition][-1].end if lane.partition in complete else lane.kept_from
         if done < lane.kept_from:
             raise Unavailable(
@@ -110,7 +111,7 @@ async def _missing(conn: Connection, arguments: Archive) -> list[Wanted]:
                 f" {lane.kept_from}, which this archive lacks; archive to another place from now on"
             )
         rest = msgspec.structs.replace(lane, begin=done)
-        slices = history.sliced(rest, archive=None, size=arguments.slice_events)
+        slices = applied.sliced(rest, archive=None, size=arguments.slice_events)
         parts += [Wanted(part, arguments.to) for part in slices]
     return parts
 
@@ -122,7 +123,7 @@ def write(settings: Settings, part: Wanted) -> Written:
 async def _write(settings: Settings, part: Wanted) -> Written:
     rows = []
     async with open_database(settings, service="job") as pool:
-        async for page in history.pages(pool, part.slice):
+        async for page in applied.pages(pool, part.slice):
             rows += [_row(part.slice.partition, pos, body) for pos, body in page]
     one = Range(part.slice.partition, part.slice.begin, part.slice.end)
     tables = {

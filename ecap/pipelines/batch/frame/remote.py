@@ -23,7 +23,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from ecap.config import Settings, load
 from ecap.errors import EcapError, Misconfigured, Unavailable
-from ecap.pipelines.batch.spreading import Part, Result
+from ecap.pipelines.batch.frame.spread import Part, Result
 
 # Batch work beside those who answer people.
 _NICE = 10

@@ -1,0 +1,1 @@
+"""What every job stands on: its arguments, the events that were applied, Ray Data under it."""

@@ -1,0 +1,1 @@
+"""Decisions tried on the events."""

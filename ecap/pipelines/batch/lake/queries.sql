@@ -1,0 +1,3 @@
+-- name: lock_archive
+-- Held until the connection ends.
+SELECT pg_try_advisory_lock(hashtextextended('ecap archive ' || $1, 0))
