@@ -15,7 +15,7 @@ from typing import Any
 from bench.load import Load, closed_loop
 from bench.noop import VARIANTS
 from bench.system import System
-from ecap.local.ports import choose
+from ecap.local.process.ports import choose
 
 
 @contextlib.contextmanager

@@ -21,9 +21,9 @@ from bench.system import VAULT_PATH
 from ecap.config import load
 from ecap.config.secrets.vault import login
 from ecap.config.sources.startup import config_dir
-from ecap.local.credentials import Credentials
-from ecap.local.state import open_state
-from ecap.local.vault_first import OPERATOR_ROLE
+from ecap.local.servers.credentials import Credentials
+from ecap.local.servers.vault_setup import OPERATOR_ROLE
+from ecap.local.state.folder import open_state
 
 _SUBSCRIBERS = 50
 _WARM = 20

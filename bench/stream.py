@@ -41,7 +41,7 @@ from ecap.domain.events.orders import Line, OrderPlaced
 from ecap.domain.events.topics import TOPICS
 from ecap.domain.values.ids import new_id
 from ecap.domain.values.partitions import partition_of
-from ecap.local.servers import open_servers
+from ecap.local.servers.servers import open_servers
 from ecap.runtime import roster
 
 _CUSTOMERS = 20_000

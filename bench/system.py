@@ -19,9 +19,9 @@ from typing import Any
 from ecap.config import Settings, load
 from ecap.config.sources.startup import config_dir
 from ecap.errors import Unavailable
-from ecap.local import runtime
-from ecap.local.runtime import Runtime
-from ecap.local.state import open_state
+from ecap.local.state import runtime
+from ecap.local.state.folder import open_state
+from ecap.local.state.runtime import Runtime
 
 _READY_S = 180.0
 # Nobody is to be limited while capacity is measured.

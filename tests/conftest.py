@@ -19,7 +19,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
 
 from ecap.config import Settings, load
-from ecap.local.runtime import Runtime
+from ecap.local.state.runtime import Runtime
 
 # Late: most tests need no server, and are done before it is imported.
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def state_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def servers(state_dir: Path) -> AsyncIterator[Runtime]:
-    from ecap.local.servers import open_servers
+    from ecap.local.servers.servers import open_servers
 
     plain: dict[str, str] = {}
     async with AsyncExitStack() as stack:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ecap.errors import Unavailable
-from ecap.local.ports import choose
+from ecap.local.process.ports import choose
 
 T = TypeVar("T")
 

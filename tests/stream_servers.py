@@ -18,9 +18,9 @@ from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings, load
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
-from ecap.local.kafka import Kafka
-from ecap.local.postgres import SUPERUSER, Postgres
-from ecap.local.state import StateDir, open_state, write_private
+from ecap.local.servers.kafka import Kafka
+from ecap.local.servers.postgres import SUPERUSER, Postgres
+from ecap.local.state.folder import StateDir, open_state, write_private
 
 _NAMES = iter(range(10_000))
 

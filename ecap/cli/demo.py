@@ -13,17 +13,17 @@ import typer
 from rich.console import Console
 
 from ecap import logs
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.config import Settings, load
+from ecap.demo.run import run
+from ecap.demo.shoppers.plan import Wishes
+from ecap.demo.show.outcome import Outcome
+from ecap.demo.show.report import report
+from ecap.demo.show.screen import Board, Lines
 from ecap.errors import EcapError, NotFound, Unavailable
-from ecap.local import runtime
-from ecap.local.demo.outcome import Outcome
-from ecap.local.demo.plan import Wishes
-from ecap.local.demo.report import report
-from ecap.local.demo.run import run
-from ecap.local.demo.screen import Board, Lines
-from ecap.local.runtime import Runtime
-from ecap.local.state import open_state
+from ecap.local.state import runtime
+from ecap.local.state.folder import open_state
+from ecap.local.state.runtime import Runtime
 
 app = typer.Typer(add_completion=False)
 

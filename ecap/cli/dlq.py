@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ecap.actors.stream.deadletters import DeadLetters
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.clients.database import open_database
 from ecap.errors import EcapError, Invalid
-from ecap.local.running import settings_here
+from ecap.local.state.running import settings_here
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Look at dead letters and replay them."

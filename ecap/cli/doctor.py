@@ -9,11 +9,11 @@ import msgspec
 import typer
 from rich.console import Console
 
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.config import load
 from ecap.errors import EcapError
 from ecap.local.doctor import examine
-from ecap.local.state import open_state
+from ecap.local.state.folder import open_state
 
 app = typer.Typer(add_completion=False)
 

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.config import load
 from ecap.errors import EcapError
-from ecap.local.process import end_leftovers
-from ecap.local.ray_node import RayNode, end_orphans
-from ecap.local.state import open_state
+from ecap.local.process.process import end_leftovers
+from ecap.local.ray.node import RayNode, end_orphans
+from ecap.local.state.folder import open_state
 
 app = typer.Typer(add_completion=False)
 

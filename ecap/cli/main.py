@@ -2,46 +2,127 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-# name: module with an `app: typer.Typer`, one sentence.
-COMMANDS = {
-    "up": ("ecap.cli.up", "Start everything on this machine, in the foreground."),
-    "down": ("ecap.cli.down", "End what `ecap up` started."),
-    "status": ("ecap.cli.status", "What runs: servers, services and actors."),
-    "demo": ("ecap.cli.demo", "Send shoppers over HTTP, then compare every stage to the cent."),
-    "doctor": ("ecap.cli.doctor", "Look for what would go wrong, and say what to do."),
-    "config": ("ecap.cli.config", "See settings, where each comes from, and what changed."),
-    "secrets": ("ecap.cli.secrets", "Store and read secrets, and rotate the keys they rest under."),
-    "secret": ("ecap.cli.secret", "Print one generated secret, as the administrator's password."),
-    "job": (
-        "ecap.cli.job",
-        "Batch jobs: recompute revenue, try fraud thresholds, archive.",
-    ),
-    "dlq": ("ecap.cli.dlq", "Look at events that were set aside, and replay them."),
-    "openapi": ("ecap.cli.openapi", "The OpenAPI document of all services."),
-    "manifest": ("ecap.cli.manifest", "What Ray Serve deploys on a cluster, from `configs/`."),
-    "exporter": ("ecap.cli.exporter", "Serve the metrics of a cluster's pod."),
-    "migrate": ("ecap.cli.migrate", "Bring the database to the newest schema."),
+
+def _up() -> typer.Typer:
+    from ecap.cli.up import app
+
+    return app
+
+
+def _down() -> typer.Typer:
+    from ecap.cli.down import app
+
+    return app
+
+
+def _status() -> typer.Typer:
+    from ecap.cli.status import app
+
+    return app
+
+
+def _demo() -> typer.Typer:
+    from ecap.cli.demo import app
+
+    return app
+
+
+def _doctor() -> typer.Typer:
+    from ecap.cli.doctor import app
+
+    return app
+
+
+def _config() -> typer.Typer:
+    from ecap.cli.config.commands import app
+
+    return app
+
+
+def _secrets() -> typer.Typer:
+    from ecap.cli.secrets.commands import app
+
+    return app
+
+
+def _secret() -> typer.Typer:
+    from ecap.cli.secret import app
+
+    return app
+
+
+def _job() -> typer.Typer:
+    from ecap.cli.job.commands import app
+
+    return app
+
+
+def _dlq() -> typer.Typer:
+    from ecap.cli.dlq import app
+
+    return app
+
+
+def _openapi() -> typer.Typer:
+    from ecap.cli.openapi import app
+
+    return app
+
+
+def _manifest() -> typer.Typer:
+    from ecap.cli.manifest import app
+
+    return app
+
+
+def _exporter() -> typer.Typer:
+    from ecap.cli.exporter import app
+
+    return app
+
+
+def _migrate() -> typer.Typer:
+    from ecap.cli.migrate import app
+
+    return app
+
+
+# Each with one sentence. Its code is imported when it is called: `ecap --help` is instant.
+COMMANDS: Mapping[str, tuple[Callable[[], typer.Typer], str]] = {
+    "up": (_up, "Start everything on this machine, in the foreground."),
+    "down": (_down, "End what `ecap up` started."),
+    "status": (_status, "What runs: servers, services and actors."),
+    "demo": (_demo, "Send shoppers over HTTP, then compare every stage to the cent."),
+    "doctor": (_doctor, "Look for what would go wrong, and say what to do."),
+    "config": (_config, "See settings, where each comes from, and what changed."),
+    "secrets": (_secrets, "Store and read secrets, and rotate the keys they rest under."),
+    "secret": (_secret, "Print one generated secret, as the administrator's password."),
+    "job": (_job, "Batch jobs: recompute revenue, try fraud thresholds, archive."),
+    "dlq": (_dlq, "Look at events that were set aside, and replay them."),
+    "openapi": (_openapi, "The OpenAPI document of all services."),
+    "manifest": (_manifest, "What Ray Serve deploys on a cluster, from `configs/`."),
+    "exporter": (_exporter, "Serve the metrics of a cluster's pod."),
+    "migrate": (_migrate, "Bring the database to the newest schema."),
 }
 
 
 class Later(TyperCommand):
     """Knows its help; everything else is the real command's."""
 
-    def __init__(self, name: str, module: str, sentence: str) -> None:
+    def __init__(self, name: str, load: Callable[[], typer.Typer], sentence: str) -> None:
         super().__init__(name, help=sentence)
-        self._module = module
+        self._load = load
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
-        real = typer.main.get_command(import_module(self._module).app)
+        real = typer.main.get_command(self._load())
         return real.make_context(info_name, args, parent, **extra)
 
 
@@ -64,14 +145,6 @@ cli = Commands(
 
 def app() -> None:
     cli(windows_expand_args=False)
-
-
-def fail(error: Exception, *, hint: str | None = None) -> typer.Exit:
-    """One clear sentence on stderr, for `raise fail(error)`."""
-    print(f"ecap: {error}", file=sys.stderr)
-    if hint:
-        print(f"      {hint}", file=sys.stderr)
-    return typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.config import load
 from ecap.errors import EcapError
 from ecap.runtime.manifest import manifest

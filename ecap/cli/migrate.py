@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import typer
 
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.clients.database import open_database
 from ecap.clients.migrations import migrate
 from ecap.config import load
 from ecap.config.sources import startup
 from ecap.errors import EcapError
-from ecap.local.running import environ_here
+from ecap.local.state.running import environ_here
 
 app = typer.Typer(add_completion=False)
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.errors import EcapError, Misconfigured
-from ecap.local.running import settings_here
+from ecap.local.state.running import settings_here
 
 app = typer.Typer(add_completion=False)
 

@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.config import load
 from ecap.errors import EcapError
 from ecap.local.report import Report, report
-from ecap.local.state import open_state
+from ecap.local.state.folder import open_state
 
 app = typer.Typer(add_completion=False)
 

@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.status import Status
 
 from ecap import logs
-from ecap.cli.main import fail
+from ecap.cli.failure import fail
 from ecap.config import Settings, load
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import EcapError
-from ecap.local.credentials import Credentials
-from ecap.local.lean import keep_lean
-from ecap.local.runtime import Runtime
-from ecap.local.state import open_state
+from ecap.lean import keep_lean
+from ecap.local.servers.credentials import Credentials
+from ecap.local.servers.vault_setup import LEASES
+from ecap.local.state.folder import open_state
+from ecap.local.state.runtime import Runtime
 from ecap.local.up import SERVICES, up
-from ecap.local.vault_first import LEASES
 from ecap.local.welcome import addresses, next_steps, users
 
 app = typer.Typer(add_completion=False)

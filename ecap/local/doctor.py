@@ -17,11 +17,12 @@ import msgspec
 import psutil
 
 from ecap.config import Settings
-from ecap.local import memory, ports, runtime
-from ecap.local.placement import INSTALL
-from ecap.local.process import leftovers
-from ecap.local.servers import USUAL_PORTS
-from ecap.local.state import StateDir, reachable
+from ecap.local.process import memory, ports
+from ecap.local.process.process import leftovers
+from ecap.local.servers.placement import INSTALL
+from ecap.local.servers.servers import USUAL_PORTS
+from ecap.local.state import runtime
+from ecap.local.state.folder import StateDir, reachable
 
 _GIB = 1 << 30
 _NEEDED_MEMORY_BYTES = 3 * _GIB

@@ -26,8 +26,8 @@ from typing import Literal
 import msgspec
 
 from ecap.errors import Conflict, NotFound, Unavailable
-from ecap.local import runtime
-from ecap.local.state import StateDir, write_private
+from ecap.local.state import runtime
+from ecap.local.state.folder import StateDir, write_private
 
 State = Literal["running", "succeeded", "differs", "failed", "stopped", "died"]
 RECORD = "ECAP_JOB_RECORD"

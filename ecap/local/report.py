@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import psutil
 
-from ecap.local import control, memory, runtime
-from ecap.local.ray_node import RayNode
-from ecap.local.runtime import Server
-from ecap.local.state import StateDir
+from ecap.local.process import memory
+from ecap.local.ray.node import RayNode
+from ecap.local.state import control, runtime
+from ecap.local.state.folder import StateDir
+from ecap.local.state.runtime import Server
 
 _REPLICA = re.compile(r"ray::ServeReplica:(?P<app>[\w-]+):")
 _ACTORS = {"SupervisorHost": "supervisor"}

@@ -19,17 +19,17 @@ from ecap.config import Settings, load
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.config.sources import startup
 from ecap.errors import Unavailable
-from ecap.local import control, runtime
-from ecap.local.credentials import Credentials
-from ecap.local.keeping import kept
-from ecap.local.placement import Place
-from ecap.local.process import end_leftovers
-from ecap.local.ray_node import RayNode
-from ecap.local.runtime import Runtime, Server
-from ecap.local.scaling import scaling
-from ecap.local.servers import Plan, plan, running
-from ecap.local.state import StateDir, open_state
-from ecap.local.together import together
+from ecap.local.process.process import end_leftovers
+from ecap.local.process.together import together
+from ecap.local.ray.node import RayNode
+from ecap.local.ray.scaling import scaling
+from ecap.local.servers.credentials import Credentials
+from ecap.local.servers.placement import Place
+from ecap.local.servers.restarts import kept
+from ecap.local.servers.servers import Plan, plan, running
+from ecap.local.state import control, runtime
+from ecap.local.state.folder import StateDir, open_state
+from ecap.local.state.runtime import Runtime, Server
 from ecap.local.welcome import register_demo_customer
 from ecap.serve.catalog.seed import seed
 from ecap.serve.gateway.prefixes import route_prefix
@@ -82,7 +82,7 @@ async def up(
         found = await stack.enter_async_context(running(planned, on_ready=on_ready))
         stack.push_async_callback(_stopped, state, found)
         full = await asyncio.to_thread(load, {**environ, **found.environ})
-        from ecap.local import ray_apps as apps  # late: Ray reads its environment at import
+        from ecap.local.ray import apps  # late: Ray reads its environment at import
 
         stack.push_async_callback(_end_applications, apps, node)
         await _schema(full, {**environ, **found.environ}, screen)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from ecap.errors import Unavailable
-from ecap.local.runtime import Runtime
+from ecap.local.state.runtime import Runtime
 
 DEMO_EMAIL = "demo@ecap.example"
 

@@ -28,7 +28,7 @@ from ray._private.node import Node
 from ray._private.parameter import RayParams
 from ray.serve.config import HTTPOptions, ProxyLocation
 
-from ecap.local.ports import choose
+from ecap.local.process.ports import choose
 from ecap.serve.catalog.deployment import app
 
 DRAIN = Path(__file__).parents[2] / "deploy" / "image" / "drain.py"

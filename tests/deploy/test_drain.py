@@ -21,10 +21,10 @@ import pytest
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
 from ecap.config import Settings
-from ecap.local.ports import choose
-from ecap.local.ray_node import RayNode, end_orphans
-from ecap.local.runtime import Runtime
-from ecap.local.state import StateDir
+from ecap.local.process.ports import choose
+from ecap.local.ray.node import RayNode, end_orphans
+from ecap.local.state.folder import StateDir
+from ecap.local.state.runtime import Runtime
 from ecap.runtime import haproxy
 from ecap.serve.catalog.seed import seed
 
@@ -65,7 +65,7 @@ async def environ(servers: Runtime, settings: Settings, folder: Path) -> dict[st
         if name != "RAY_ADDRESS"
     }
     # As in the chart's pods.
-    flags["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] = "ecap.local.lean.keep_lean"
+    flags["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] = "ecap.lean.keep_lean"
     one = {
         "ECAP__LIMITS__ENABLED": "false",  # one client asks for all
         "ECAP__SERVICES__CATALOG__MIN_REPLICAS": "2",

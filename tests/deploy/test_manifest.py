@@ -16,9 +16,9 @@ from ray.serve.schema import ServeDeploySchema
 from ecap.cli.manifest import rendered
 from ecap.config import load
 from ecap.config.settings.services.deployments import ServiceName
-from ecap.local import forked_worker
-from ecap.local.ray_node import RayNode
-from ecap.local.state import StateDir
+from ecap.local.ray import forked_worker
+from ecap.local.ray.node import RayNode
+from ecap.local.state.folder import StateDir
 from ecap.runtime.applications import Chosen, options
 from ecap.runtime.manifest import KEEPER, manifest
 from ecap.serve.gateway.prefixes import route_prefix

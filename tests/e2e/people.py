@@ -13,8 +13,8 @@ from uuid import UUID
 
 import httpx
 
+from ecap.demo.shoppers.shelf import Basket, total_minor
 from ecap.domain.values.money import to_decimal
-from ecap.local.demo.shelf import Basket, total_minor
 
 # RFC 2544 keeps 198.18.0.0/15 for tests; the demo's shoppers live in the first half.
 _ADDRESSES = itertools.count(int(IPv4Address("198.19.128.1")))

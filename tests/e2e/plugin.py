@@ -60,9 +60,9 @@ async def shelf(system: Any) -> Any:
     """What is for sale."""
     import asyncio
 
-    from ecap.local.demo import catalog
-    from ecap.local.demo.door import open_door
-    from ecap.local.demo.latency import Meter
+    from ecap.demo.shoppers import catalog
+    from ecap.demo.shoppers.door import open_door
+    from ecap.demo.shoppers.latency import Meter
 
     async with open_door(system.url, meter=Meter(), closing=asyncio.Event()) as found:
         return await catalog.shelf(found, currency=system.settings.orders.currency)

@@ -23,11 +23,12 @@ import httpx
 import psutil
 
 from ecap.config import Settings, load
-from ecap.local import control, ports, runtime
-from ecap.local.ray_node import RayNode
-from ecap.local.runtime import Runtime
-from ecap.local.servers import USUAL_PORTS
-from ecap.local.state import StateDir, open_state
+from ecap.local.process import ports
+from ecap.local.ray.node import RayNode
+from ecap.local.servers.servers import USUAL_PORTS
+from ecap.local.state import control, runtime
+from ecap.local.state.folder import StateDir, open_state
+from ecap.local.state.runtime import Runtime
 from ecap.local.up import SERVICES
 
 _READY_S = 300.0

@@ -15,7 +15,7 @@ from e2e.people import register
 from e2e.system import System, until
 
 from ecap.clients.postgres import Pool
-from ecap.local.demo.shelf import Shelf
+from ecap.demo.shoppers.shelf import Shelf
 
 _FALSIFY = """UPDATE analytics.orders_minute SET orders = orders + $1 WHERE (minute, outcome) =
               (SELECT minute, outcome FROM analytics.orders_minute ORDER BY 1, 2 LIMIT 1)

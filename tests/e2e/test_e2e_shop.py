@@ -16,8 +16,8 @@ import pytest
 from e2e.people import Person, register
 from e2e.system import System, until
 
+from ecap.demo.shoppers.shelf import Basket, Shelf, Wanted, total_minor
 from ecap.domain.values.money import to_decimal
-from ecap.local.demo.shelf import Basket, Shelf, Wanted, total_minor
 
 _RNG = Random(2)
 _ORDERS = "/api/v1/orders"

@@ -15,12 +15,12 @@ from e2e.people import Person, register
 from e2e.system import System, until
 
 from ecap.clients.kafka import TopicPartition, open_consumer
+from ecap.demo.shoppers.shelf import Shelf
+from ecap.demo.show.exposition import Samples
 from ecap.domain.events.codec import decode
 from ecap.domain.events.envelope import Event
 from ecap.domain.events.notifications import NotificationDelivered
 from ecap.domain.events.topics import TOPICS
-from ecap.local.demo.exposition import Samples
-from ecap.local.demo.shelf import Shelf
 
 _SERVICES = {
     *("gateway", "auth", "users", "catalog", "orders", "analytics", "fraud", "notifications"),

@@ -7,8 +7,8 @@ from e2e.system import System
 from load import Loading, load
 
 from ecap.clients.postgres import Pool
-from ecap.local.demo.books import Books
-from ecap.local.demo.shelf import Shelf
+from ecap.demo.books.books import Books
+from ecap.demo.shoppers.shelf import Shelf
 
 _SET_ASIDE = "SELECT count(*) FROM stream.dead_letters"
 

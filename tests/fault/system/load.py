@@ -16,17 +16,17 @@ from uuid import UUID
 from e2e.people import order_body
 from e2e.system import System, until
 
+from ecap.demo.books import collection
+from ecap.demo.books.books import Books
+from ecap.demo.books.collection import Beginning
+from ecap.demo.books.reconciliation import reconcile
+from ecap.demo.shoppers.door import Answer, FrontDoor, open_door
+from ecap.demo.shoppers.latency import Meter
+from ecap.demo.shoppers.ledger import Ledger
+from ecap.demo.shoppers.people import Person, person
+from ecap.demo.shoppers.shelf import Shelf
+from ecap.demo.shoppers.shopper import accepted_of
 from ecap.errors import Unavailable
-from ecap.local.demo import gathering
-from ecap.local.demo.books import Books
-from ecap.local.demo.door import Answer, FrontDoor, open_door
-from ecap.local.demo.gathering import Beginning
-from ecap.local.demo.latency import Meter
-from ecap.local.demo.ledger import Ledger
-from ecap.local.demo.people import Person, person
-from ecap.local.demo.reconcile import reconcile
-from ecap.local.demo.shelf import Shelf
-from ecap.local.demo.shopper import accepted_of
 
 _SHOPPERS = 10
 _EVERY_S = 0.7
@@ -156,11 +156,11 @@ class Load:
         users = frozenset(self.ledger.users)
         deadline = time.monotonic() + _SETTLED_S
         while True:
-            left = await gathering.drained(self._books, users, progress=lambda _: None)
+            left = await collection.drained(self._books, users, progress=lambda _: None)
             if left.nothing:
                 break
             assert time.monotonic() < deadline, f"never done: {left}"
-        evidence = await gathering.gather(self._books, settings.kafka, users, self._beginning)
+        evidence = await collection.gather(self._books, settings.kafka, users, self._beginning)
         faults = {row.stage: row.faults for row in reconcile(self.ledger, evidence) if not row.ok}
         assert not faults, f"{faults}; trouble: {dict(self.trouble)}"
         assert self.ledger.placed
@@ -175,7 +175,7 @@ async def load(system: System, books: Books, shelf: Shelf) -> AsyncIterator[Load
         door = await stack.enter_async_context(
             open_door(system.url, meter=Meter(), closing=asyncio.Event())
         )
-        beginning = await gathering.begin(books, settings.kafka, now=datetime.now(UTC))
+        beginning = await collection.begin(books, settings.kafka, now=datetime.now(UTC))
         under_way = Load(system, door, books, shelf, beginning, closing)
         customers = await under_way.customers()
         async with asyncio.TaskGroup() as group:

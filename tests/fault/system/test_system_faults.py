@@ -14,7 +14,7 @@ from e2e.system import System, until
 from load import Load, Loading
 
 from ecap.clients.postgres import Pool
-from ecap.local.demo.shelf import Shelf
+from ecap.demo.shoppers.shelf import Shelf
 
 _UNSCORED = "SELECT count(*) FROM orders.orders WHERE user_id = ANY($1) AND $2 = ANY(reasons)"
 _UNAVAILABLE = "fraud_unavailable"

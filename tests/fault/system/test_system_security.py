@@ -27,8 +27,8 @@ from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.config.secrets.keyring.ring import Keyring
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
-from ecap.local.demo.shelf import Shelf
-from ecap.local.ports import LOOPBACK
+from ecap.demo.shoppers.shelf import Shelf
+from ecap.local.process.ports import LOOPBACK
 
 _ME = "/api/v1/auth/me"
 _USERS = "/api/v1/users"

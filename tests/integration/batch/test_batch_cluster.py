@@ -14,8 +14,8 @@ from aiohttp import web
 from click.testing import Result
 from typer.testing import CliRunner
 
-from ecap.cli import job_cluster
-from ecap.cli.job import app
+from ecap.cli.job import cluster
+from ecap.cli.job.commands import app
 
 _JOBS = "/apis/ray.io/v1/namespaces/ecap/rayjobs"
 _TEMPLATE = {
@@ -113,7 +113,7 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         path = tmp_path / "kubeconfig"
         path.write_text(json.dumps(config))
         monkeypatch.setenv("KUBECONFIG", str(path))
-        monkeypatch.setattr(job_cluster, "_POLL_S", 0.01)
+        monkeypatch.setattr(cluster, "_POLL_S", 0.01)
         yield made
 
 

@@ -22,10 +22,10 @@ from iam_servers import Agent, Door, open_agent, open_door
 from ecap.clients.kafka import TopicPartition, create_topics, open_consumer, open_producer
 from ecap.config.settings.connections.kafka import Kafka
 from ecap.errors import Unavailable
-from ecap.local.kafka import accepting
-from ecap.local.ports import choose
-from ecap.local.process import plain_environ, spawn, wheel
-from ecap.local.state import open_state
+from ecap.local.process.ports import choose
+from ecap.local.process.process import plain_environ, spawn, wheel
+from ecap.local.servers.kafka import accepting
+from ecap.local.state.folder import open_state
 
 REGION = "eu-west-1"
 TOPIC = TopicPartition("accounts", 0)

@@ -17,7 +17,7 @@ from hvac.exceptions import VaultError
 
 from ecap.config.settings.connections.vault import Vault
 from ecap.errors import Unavailable
-from ecap.local.process import wheel
+from ecap.local.process.process import wheel
 
 
 class Bao:

@@ -13,7 +13,7 @@ from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
-from ecap.local.runtime import Runtime
+from ecap.local.state.runtime import Runtime
 
 
 @pytest.fixture(scope="session")

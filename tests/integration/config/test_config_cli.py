@@ -27,7 +27,7 @@ from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.config.secrets.readers import SecretReaders
 from ecap.config.sources import startup
 from ecap.errors import EcapError
-from ecap.local.runtime import Runtime
+from ecap.local.state.runtime import Runtime
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -22,7 +22,7 @@ from ecap.config.settings.connections.postgres import Postgres
 from ecap.config.sources.database_users import DatabaseLease, as_user
 from ecap.config.sources.source import SourceHealth
 from ecap.errors import EcapError, Misconfigured
-from ecap.local.state import open_state
+from ecap.local.state.folder import open_state
 
 
 @pytest.fixture(scope="session")

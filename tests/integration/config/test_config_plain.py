@@ -21,7 +21,7 @@ from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.domain.events.codec import decode
 from ecap.domain.events.users import UserRegistered
 from ecap.errors import Misconfigured
-from ecap.local.state import open_state
+from ecap.local.state.folder import open_state
 
 ANA = UUID(int=1)
 EVENT = {

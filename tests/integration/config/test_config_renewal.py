@@ -8,7 +8,7 @@ import pytest
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
-from ecap.clients.renewal import ColumnEntries, PostgresProgress
+from ecap.clients.rotation import ColumnEntries, PostgresProgress
 from ecap.config import Settings
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.rotation import Step, renew

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ecap.clients import retiring
+from ecap.clients import retirement
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
-from ecap.clients.renewal import PostgresProgress, newest_state, states
+from ecap.clients.rotation import PostgresProgress, newest_state, states
 from ecap.config import Settings
 from ecap.config.hub import accepted
 from ecap.config.hub.accepted import Packed
@@ -58,7 +58,7 @@ async def again(pool: Pool, ring: Keyring) -> None:
 
 
 async def refuse(pool: Pool, ring: Keyring) -> None:
-    await retiring.refuse(ring, pool=pool, files=[], environ={})
+    await retirement.refuse(ring, pool=pool, files=[], environ={})
 
 
 async def test_values_inside_old_states_are_encrypted_again(pool: Pool) -> None:
@@ -121,7 +121,7 @@ async def test_files_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     path = tmp_path / "base.yaml"
     path.write_text(f"smtp: {{password: '{old.seal_text('s3')}'}}\n")
     with pytest.raises(Conflict, match=f"the file {path}: it cannot be written"):
-        await retiring.refuse(both, pool=None, files=[path], environ={})
+        await retirement.refuse(both, pool=None, files=[path], environ={})
 
 
 async def test_registrations_on_their_way_are_waited_for(
@@ -136,23 +136,23 @@ async def test_registrations_on_their_way_are_waited_for(
         "INSERT INTO stream.partitions (pipeline, topic, partition, start_pos, next_pos)"
         " VALUES ('retiring', 'accounts', 0, 0, 6)"
     )
-    waiting = asyncio.create_task(retiring.arrived(pool))
+    waiting = asyncio.create_task(retirement.arrived(pool))
     await asyncio.sleep(0)
     assert not waiting.done()
     await pool.execute("UPDATE stream.partitions SET next_pos = 7 WHERE pipeline = 'retiring'")
     await waiting
     await pool.execute("UPDATE stream.partitions SET next_pos = 6 WHERE pipeline = 'retiring'")
-    monkeypatch.setattr(retiring, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(retirement, "_PATIENCE_S", 0.05)
     with pytest.raises(Conflict, match="on their way to retiring accounts/0"):
-        await retiring.arrived(pool)
+        await retirement.arrived(pool)
 
 
 async def test_a_process_that_may_not_have_heard_keeps_the_key() -> None:
     _, both = rotated()
     told: list[str] = []
     with pytest.raises(Conflict, match="--resume --retire` in 60 minutes"):
-        await retiring.settled(both, trust_s=3600, now=2, wait=told.append)
-    await retiring.settled(both, trust_s=1.02, now=2, wait=told.append)
+        await retirement.settled(both, trust_s=3600, now=2, wait=told.append)
+    await retirement.settled(both, trust_s=1.02, now=2, wait=told.append)
     assert told == [f"waiting 0 s until every process has heard of key {both.primary.id}"]
-    await retiring.settled(both, trust_s=10, now=100, wait=told.append)
+    await retirement.settled(both, trust_s=10, now=100, wait=told.append)
     assert len(told) == 1

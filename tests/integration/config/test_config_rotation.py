@@ -8,7 +8,7 @@ import pytest
 from hub_actor import change, member, started, well
 
 from ecap.actors.hub import ConfigHub
-from ecap.cli.rotation import rotate
+from ecap.cli.secrets.rotation import rotate
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

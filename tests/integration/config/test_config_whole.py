@@ -24,7 +24,7 @@ from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.config.sources.origins import Origins, open_origins
 from ecap.config.sources.source import feed
-from ecap.local.runtime import Runtime
+from ecap.local.state.runtime import Runtime
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import ecap
 from ecap.actors.hub_link import CONFIG
 from ecap.config.layers import keys, schema
 from ecap.domain.fraud.rules import RULES
-from ecap.local.scaling import scaling
+from ecap.local.ray.scaling import scaling
 from ecap.local.up import SERVICES
 from ecap.runtime import roster
 

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ecap.local import forked_worker
+from ecap.local.ray import forked_worker
 
 _FACTS = """
 import json, os, random, sys
@@ -52,7 +52,7 @@ def running(**environ: str) -> Iterator[Server]:
         path = folder / "fork.sock"
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ecap.local.forkserver", str(path)],
+                [sys.executable, "-m", "ecap.local.ray.forkserver", str(path)],
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OWN": "1", **environ},
                 stdin=subprocess.PIPE,
                 stderr=log,

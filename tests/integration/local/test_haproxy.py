@@ -16,7 +16,7 @@ import pytest
 from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
 from ray.serve.config import HTTPOptions
 
-from ecap.local import ports
+from ecap.local.process import ports
 from ecap.runtime import haproxy
 
 

@@ -15,12 +15,12 @@ import pytest
 
 from ecap.config import load
 from ecap.errors import Unavailable
-from ecap.local import runtime
-from ecap.local.keeping import kept
-from ecap.local.process import Started
-from ecap.local.runtime import Runtime
-from ecap.local.servers import plan, running
-from ecap.local.state import StateDir, open_state
+from ecap.local.process.process import Started
+from ecap.local.servers.restarts import kept
+from ecap.local.servers.servers import plan, running
+from ecap.local.state import runtime
+from ecap.local.state.folder import StateDir, open_state
+from ecap.local.state.runtime import Runtime
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from ecap.pipelines.batch.jobs import JOBS
 def test_listing_waits_for_nobody() -> None:
     """Neither Ray nor what batch jobs need is loaded for it."""
     code = (
-        "import sys; from ecap.cli import job; job.show();"
+        "import sys; from ecap.cli.job import commands; commands.show();"
         "print(sorted({'ray', 'pandas', 'pyarrow', 'psutil'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -21,7 +21,7 @@ def test_listing_waits_for_nobody() -> None:
 
 def test_processes_that_serve_stay_lean() -> None:
     code = (
-        "import os; from ecap.local.lean import keep_lean; keep_lean()\n"
+        "import os; from ecap.lean import keep_lean; keep_lean()\n"
         "from ray import serve\nimport sys\n"
         "print(sorted({'pandas', 'pyarrow'} & set(sys.modules)))\n"
         "try:\n    import pyarrow\nexcept ModuleNotFoundError as exc:\n    print(exc)"

@@ -19,11 +19,11 @@ from ecap.config.secrets.vault import login
 from ecap.config.secrets.vault.client import DatabaseUser, VaultSecrets
 from ecap.config.sources import startup
 from ecap.errors import Misconfigured, Unauthenticated, Unavailable
-from ecap.local.credentials import Credentials
-from ecap.local.runtime import Runtime
-from ecap.local.servers import open_servers
-from ecap.local.state import open_state
-from ecap.local.vault_first import DATABASE_ROLE
+from ecap.local.servers.credentials import Credentials
+from ecap.local.servers.servers import open_servers
+from ecap.local.servers.vault_setup import DATABASE_ROLE
+from ecap.local.state.folder import open_state
+from ecap.local.state.runtime import Runtime
 
 ASKED = {
     "ECAP__VAULT__DATABASE_ROLE": "ecap",

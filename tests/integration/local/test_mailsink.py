@@ -8,7 +8,7 @@ import aiosmtplib
 import httpx
 import pytest
 
-from ecap.local.runtime import Runtime
+from ecap.local.state.runtime import Runtime
 
 
 @pytest.fixture

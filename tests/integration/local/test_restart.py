@@ -12,9 +12,9 @@ import pytest
 from ecap.config import Settings, load
 from ecap.config.sources import startup
 from ecap.errors import Conflict, Misconfigured
-from ecap.local import runtime
-from ecap.local.servers import open_servers
-from ecap.local.state import open_state
+from ecap.local.servers.servers import open_servers
+from ecap.local.state import runtime
+from ecap.local.state.folder import open_state
 
 
 def plain() -> Settings:

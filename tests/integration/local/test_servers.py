@@ -10,8 +10,8 @@ import pytest
 from free_ports import on_a_free_port
 
 from ecap.config import Settings
-from ecap.local.kafka import Kafka
-from ecap.local.state import open_state
+from ecap.local.servers.kafka import Kafka
+from ecap.local.state.folder import open_state
 
 
 async def test_the_database_role_owns_its_database_and_is_no_superuser(settings: Settings) -> None:

@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from ecap.errors import Conflict, Unavailable
-from ecap.local import ports
-from ecap.local.credentials import Credentials
-from ecap.local.process import PidFile, end_leftovers, plain_environ, spawn, wheel
-from ecap.local.state import Account, StateDir, open_state, reachable
+from ecap.local.process import ports
+from ecap.local.process.process import PidFile, end_leftovers, plain_environ, spawn, wheel
+from ecap.local.servers.credentials import Credentials
+from ecap.local.state.folder import Account, StateDir, open_state, reachable
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ import httpx
 import psutil
 import pytest
 
-from ecap.local import memory, runtime
-from ecap.local.runtime import Runtime
-from ecap.local.state import open_state
+from ecap.local.process import memory
+from ecap.local.state import runtime
+from ecap.local.state.folder import open_state
+from ecap.local.state.runtime import Runtime
 
 _READY_S = 180.0
 _ECAP = (sys.executable, "-m", "ecap.cli.main")
@@ -172,7 +173,7 @@ def test_without_ray_it_ends_and_says_why(started: Started) -> None:
         again.ready()
         before = again.processes()
         children = psutil.Process(again.process.pid).children()
-        [forks] = [p for p in children if "ecap.local.forkserver" in p.cmdline()]
+        [forks] = [p for p in children if "ecap.local.ray.forkserver" in p.cmdline()]
         assert len(forks.children()) > 5
         forks.kill()
         until(

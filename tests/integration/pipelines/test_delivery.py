@@ -28,7 +28,7 @@ from ecap.config import Settings
 from ecap.domain.events.codec import decode
 from ecap.domain.events.notifications import NotificationDelivered, NotificationFailed
 from ecap.domain.events.orders import OrderCancelled
-from ecap.local.runtime import Runtime
+from ecap.local.state.runtime import Runtime
 from ecap.pipelines.stream.notifications.claims import Claims, Finished
 from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
 from ecap.pipelines.stream.notifications.pipeline import build, workers

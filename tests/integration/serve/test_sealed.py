@@ -18,14 +18,14 @@ from serving import bearer
 
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
-from ecap.clients.renewal import PostgresProgress, personal
+from ecap.clients.rotation import PostgresProgress, personal
 from ecap.config import Settings
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.config.secrets.rotation import renew
 from ecap.domain.values.ids import new_id
-from ecap.local.runtime import Runtime
-from ecap.local.state import open_state
+from ecap.local.state.folder import open_state
+from ecap.local.state.runtime import Runtime
 from ecap.serve.auth.routes import api as auth_api
 from ecap.serve.auth.service import opened as auth_opened
 from ecap.serve.users.routes import api

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecap.cli.config_changes import canary_of, seconds_of, value_of
+from ecap.cli.config.changes import canary_of, seconds_of, value_of
 from ecap.errors import Invalid
 
 

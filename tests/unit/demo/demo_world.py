@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from ecap.demo.books.books import Analytics, Entry, Notice, Position, Slot
+from ecap.demo.books.reconciliation import Evidence
+from ecap.demo.books.topic import Reading
+from ecap.demo.shoppers.ledger import Accepted, Ledger
+from ecap.demo.shoppers.people import PLACES, Person
+from ecap.demo.shoppers.shelf import Goods, Shelf
 from ecap.domain.analytics.revenue import Totals
 from ecap.domain.events.envelope import Event, new_event
 from ecap.domain.events.orders import Decision, Line, OrderCancelled, OrderPlaced
 from ecap.domain.values.windows import micros, moment
-from ecap.local.demo.books import Analytics, Entry, Notice, Position, Slot
-from ecap.local.demo.ledger import Accepted, Ledger
-from ecap.local.demo.people import PLACES, Person
-from ecap.local.demo.reconcile import Evidence
-from ecap.local.demo.shelf import Goods, Shelf
-from ecap.local.demo.topic import Reading
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KINDS = {"approve": "order_approved", "review": "order_placed", "deny": "order_denied"}

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ecap.cli.demo import app
-from ecap.local import runtime
-from ecap.local.runtime import Runtime
-from ecap.local.state import open_state
+from ecap.local.state import runtime
+from ecap.local.state.folder import open_state
+from ecap.local.state.runtime import Runtime
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecap.local.demo.exposition import Samples
-from ecap.local.demo.latency import Latency, percentile
-from ecap.local.demo.ledger import Ledger
+from ecap.demo.shoppers.latency import Latency, percentile
+from ecap.demo.shoppers.ledger import Ledger
+from ecap.demo.show.exposition import Samples
 
 
 @pytest.mark.parametrize(

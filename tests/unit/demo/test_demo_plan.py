@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecap.config.settings.services.fraud import Fraud
+from ecap.demo.shoppers.plan import Wishes, plan
+from ecap.demo.shoppers.shelf import total_minor
+from ecap.demo.shoppers.steps import Order, Visit
 from ecap.domain.fraud.features import features_of
 from ecap.domain.fraud.profile import Profile, Transaction
 from ecap.domain.fraud.scoring import judge
 from ecap.domain.values.windows import SECOND
-from ecap.local.demo.plan import Wishes, plan
-from ecap.local.demo.shelf import total_minor
-from ecap.local.demo.steps import Order, Visit
 from ecap.pipelines.stream.fraud.thresholds import thresholds
 
 LIMITS = thresholds(Fraud())

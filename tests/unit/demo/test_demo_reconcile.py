@@ -6,13 +6,13 @@ from uuid import UUID
 import pytest
 from demo_world import START, World, analytics
 
+from ecap.demo.books.books import Analytics, Entry, Notice, Position, Slot
+from ecap.demo.books.comparison import Row, named
+from ecap.demo.books.reconciliation import Evidence, reconcile
+from ecap.demo.books.topic import Reading
+from ecap.demo.shoppers.ledger import Accepted
 from ecap.domain.events.codec import encode
 from ecap.domain.values.ids import new_id
-from ecap.local.demo.books import Analytics, Entry, Notice, Position, Slot
-from ecap.local.demo.comparing import Row, named
-from ecap.local.demo.ledger import Accepted
-from ecap.local.demo.reconcile import Evidence, reconcile
-from ecap.local.demo.topic import Reading
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import pytest
 from demo_world import World
 from rich.console import Console
 
-from ecap.local.demo.gathering import Left
-from ecap.local.demo.latency import Meter
-from ecap.local.demo.outcome import Outcome
-from ecap.local.demo.plan import Wishes
-from ecap.local.demo.reconcile import Evidence, reconcile
-from ecap.local.demo.report import report
-from ecap.local.demo.screen import Lines, board
-from ecap.local.demo.view import Milliseconds, Seen, View
+from ecap.demo.books.collection import Left
+from ecap.demo.books.reconciliation import Evidence, reconcile
+from ecap.demo.shoppers.latency import Meter
+from ecap.demo.shoppers.plan import Wishes
+from ecap.demo.show.outcome import Outcome
+from ecap.demo.show.report import report
+from ecap.demo.show.screen import Lines, board
+from ecap.demo.show.view import Milliseconds, Seen, View
 
 MINUTE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CATEGORIES = [f"category-{i}" for i in range(10)]

@@ -11,14 +11,24 @@ from uuid import UUID
 import pytest
 from demo_world import shelf, somebody
 
+from ecap.demo.shoppers import shopper
+from ecap.demo.shoppers.door import Answer
+from ecap.demo.shoppers.ledger import Ledger, caught, troubled
+from ecap.demo.shoppers.people import PLACES
+from ecap.demo.shoppers.shelf import Wanted
+from ecap.demo.shoppers.steps import (
+    Action,
+    Browse,
+    Cancel,
+    LogIn,
+    Order,
+    Sending,
+    Step,
+    View,
+    Visit,
+)
 from ecap.domain.values.ids import order_id
 from ecap.errors import Unavailable
-from ecap.local.demo import shopper
-from ecap.local.demo.door import Answer
-from ecap.local.demo.ledger import Ledger, caught, troubled
-from ecap.local.demo.people import PLACES
-from ecap.local.demo.shelf import Wanted
-from ecap.local.demo.steps import Action, Browse, Cancel, LogIn, Order, Sending, Step, View, Visit
 
 USER = UUID(int=1)
 GOODS = Wanted(shelf().any(Random(1)), 2)

@@ -10,7 +10,7 @@ from live_members import BARE, Feed, changed
 from ecap.config.settings.services.deployments import Services
 from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured, Unavailable
-from ecap.local.scaling import _check, scaling
+from ecap.local.ray.scaling import _check, scaling
 
 SERVICES = ("orders", "catalog")
 

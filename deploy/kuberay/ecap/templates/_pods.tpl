@@ -15,13 +15,13 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* Flags that every process of Ray has to be started with; those of ecap/local/ray_node.py. */}}
+{{/* Flags that every process of Ray has to be started with; those of ecap/local/ray/node.py. */}}
 {{- define "ecap.rayEnv" -}}
 - {name: HOME, value: /tmp}
 - {name: ECAP_ENVIRONMENT, value: {{ include "ecap.configEnvironment" . }}}
 - {name: PROMETHEUS_MULTIPROC_DIR, value: /run/ecap/metrics}
 - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
-- {name: __RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR, value: ecap.local.lean.keep_lean}
+- {name: __RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR, value: ecap.lean.keep_lean}
 - {name: RAY_worker_niceness, value: "0"}
 - {name: RAY_SERVE_ENABLE_HA_PROXY, value: "1"}
 - {name: RAY_SERVE_THROUGHPUT_OPTIMIZED, value: "1"}

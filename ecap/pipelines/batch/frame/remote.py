@@ -21,6 +21,7 @@ import ray.data
 from ray._private import worker
 from ray.exceptions import RayError, RayTaskError
 
+from ecap import lean
 from ecap.config import Settings, load
 from ecap.errors import EcapError, Misconfigured, Unavailable
 from ecap.pipelines.batch.frame.spread import Part, Result
@@ -36,8 +37,8 @@ def connected() -> Iterator[None]:
     if not os.environ.get("RAY_ADDRESS"):
         raise Misconfigured("RAY_ADDRESS is not set: `ecap job submit` finds the running ECAP")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # Other workers have neither pyarrow nor pandas; see ecap.local.lean.
-    runtime_env = {"env_vars": {"ECAP_BATCH": "1"}}
+    # Other workers have neither pyarrow nor pandas; see ecap.lean.
+    runtime_env = {"env_vars": {lean.MARK: "1"}}
     # Ray's remarks about other processes; it has no option for them.
     worker.print_to_stdstream = _unsaid
     try:

@@ -1,0 +1,1 @@
+"""What every stage has written down, and where two of them differ."""

@@ -1,0 +1,1 @@
+"""Who comes, what they do, and what they were told."""

@@ -1,0 +1,1 @@
+"""The run and its end, for people and programs."""

@@ -1,0 +1,1 @@
+"""The one Ray node of a local ECAP."""

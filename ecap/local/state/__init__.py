@@ -1,0 +1,1 @@
+"""What is kept of one local ECAP, and what runs of it."""
