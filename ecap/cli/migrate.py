@@ -11,7 +11,6 @@ from ecap.cli.failure import fail
 from ecap.clients.database import open_database
 from ecap.clients.migrations import migrate
 from ecap.config import load
-from ecap.config.sources import startup
 from ecap.errors import EcapError
 from ecap.local.state.running import environ_here
 
@@ -32,4 +31,4 @@ def main() -> None:
 
 async def _migrate(environ: Mapping[str, str]) -> list[str]:
     async with open_database(load(environ), service="migrate") as pool:
-        return await migrate(pool, keys=lambda: startup.keyring(environ))
+        return await migrate(pool)

@@ -7,12 +7,11 @@ has run must never change: its hash is kept and compared.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 from ecap import logs
-from ecap.clients import sealing
 from ecap.clients.postgres import Connection, Pool
 from ecap.errors import Misconfigured
 
@@ -56,11 +55,10 @@ def available() -> Iterator[Migration]:
     yield from sorted(found, key=lambda m: (m.name[:4], m.schema, m.name))
 
 
-async def migrate(pool: Pool, *, keys: sealing.Keys = sealing.no_keyring) -> list[str]:
-    """Apply what is missing; answers what was applied. `keys` is asked when an older
-    release left something to encrypt.
+async def migrate(pool: Pool) -> list[str]:
+    """Apply what is missing; answers what was applied.
 
-    Raises Misconfigured when a migration that has run was edited.
+    Raises Misconfigured for a database that another version of ECAP has made.
     """
     applied: list[str] = []
     async with pool.connection() as conn:
@@ -73,26 +71,33 @@ async def migrate(pool: Pool, *, keys: sealing.Keys = sealing.no_keyring) -> lis
                     "SELECT schema, name, sha256 FROM public.ecap_migrations"
                 )
             }
-            for migration in available():
-                before = known.get((migration.schema, migration.name))
-                if before is None:
-                    await _apply(conn, migration, keys)
+            wanted = list(available())
+            _refuse_strangers(known, wanted)
+            for migration in wanted:
+                if (migration.schema, migration.name) not in known:
+                    await _apply(conn, migration)
                     applied.append(f"{migration.schema}/{migration.name}")
-                elif before != migration.sha256:
-                    raise Misconfigured(
-                        f"migration {migration.schema}/{migration.name} was edited after it ran;"
-                        " write a new one"
-                    )
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return applied
 
 
-async def _apply(conn: Connection, migration: Migration, keys: sealing.Keys) -> None:
+def _refuse_strangers(known: Mapping[tuple[str, str], str], wanted: Sequence[Migration]) -> None:
+    """Before anything is applied: half of two versions would be worse than either."""
+    here = {(migration.schema, migration.name): migration.sha256 for migration in wanted}
+    for (schema, name), sha256 in known.items():
+        if here.get((schema, name)) != sha256:
+            trouble = "is not known to" if (schema, name) not in here else "is not that of"
+            raise Misconfigured(
+                f"the migration {schema}/{name} of this database {trouble} this version of ECAP:"
+                " another one, or a development version, has made it."
+                " Use that version, or an empty database; locally: move .ecap away"
+            )
+
+
+async def _apply(conn: Connection, migration: Migration) -> None:
     async with conn.transaction():
         await conn.execute("SET LOCAL statement_timeout = 0")
-        for step in sealing.STEPS.get(f"{migration.schema}/{migration.name}", ()):
-            await step(conn, keys)
         await conn.execute(migration.sql)
         await conn.execute(
             "INSERT INTO public.ecap_migrations (schema, name, sha256) VALUES ($1, $2, $3)",

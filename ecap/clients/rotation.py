@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ecap.clients.postgres import Pool
 from ecap.clients.queries import load_queries
-from ecap.config.hub import states as resealing
+from ecap.config.hub import states as kept
 from ecap.config.secrets.keyring.ring import Keyring
 from ecap.config.secrets.rotation import Batch, renewed_text
 
@@ -75,7 +75,7 @@ def states(pool: Pool) -> ColumnEntries:
         key_type="bigint",
         column="sealed",
         only="version < (SELECT max(version) FROM config.states)",
-        again=resealing.again,
+        again=kept.again,
     )
 
 
@@ -88,7 +88,7 @@ def newest_state(pool: Pool) -> ColumnEntries:
         key_type="bigint",
         column="sealed",
         only="version = (SELECT max(version) FROM config.states)",
-        again=resealing.overrides_again,
+        again=kept.overrides_again,
     )
 
 

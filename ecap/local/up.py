@@ -17,7 +17,6 @@ from ecap.clients.migrations import migrate
 from ecap.clients.postgres import open_pool
 from ecap.config import Settings, load
 from ecap.config.settings.services.deployments import ServiceName
-from ecap.config.sources import startup
 from ecap.errors import Unavailable
 from ecap.local.process.process import end_leftovers
 from ecap.local.process.together import together
@@ -85,7 +84,7 @@ async def up(
         from ecap.local.ray import apps  # late: Ray reads its environment at import
 
         stack.push_async_callback(_end_applications, apps, node)
-        await _schema(full, {**environ, **found.environ}, screen)
+        await _schema(full, screen)
         screen.waiting("services and actors")
         serve = _services_ready(apps, found, services, screen)
         await together({"actors": _actors_ready(apps, screen), "services": serve})
@@ -148,10 +147,10 @@ def _announce(screen: Screen) -> Callable[[Server], None]:
     return ready
 
 
-async def _schema(settings: Settings, environ: Mapping[str, str], screen: Screen) -> None:
+async def _schema(settings: Settings, screen: Screen) -> None:
     clock = time.perf_counter()
     async with open_pool(settings.postgres, service="migrate") as pool:
-        applied = await migrate(pool, keys=lambda: startup.keyring(environ))
+        applied = await migrate(pool)
         # A shop of one's own is filled by its owner.
         added = await seed(pool) if settings.environment == "development" else 0
     detail = f"{len(applied)} migrations" if applied else "up to date"

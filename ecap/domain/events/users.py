@@ -9,7 +9,7 @@ from ecap.domain.events.payload import Payload
 
 class UserRegistered(Payload, frozen=True, kw_only=True):
     """`sealed` is `enc:` and the user's `email` and `display_name` under the keyring: neither
-    the broker nor the streams can read them. Version 1 had both in plain text."""
+    the broker nor the streams can read them."""
 
     user_id: UUID
     sealed: str

@@ -21,7 +21,7 @@ PAYLOADS: Mapping[tuple[str, int], type[Payload]] = {
     ("order.approved", 1): OrderApproved,
     ("order.denied", 1): OrderDenied,
     ("order.cancelled", 1): OrderCancelled,
-    ("user.registered", 2): UserRegistered,
+    ("user.registered", 1): UserRegistered,
     ("product.upserted", 1): ProductUpserted,
     ("product.viewed", 1): ProductViewed,
     ("product.searched", 1): ProductSearched,

@@ -1,17 +1,23 @@
 CREATE TABLE auth.users (
     id uuid PRIMARY KEY,
-    email text NOT NULL,                            -- as it was typed; ASCII
+    -- E-mail (as it was typed; ASCII) and display name, under the keyring.
+    sealed bytea NOT NULL,
+    email_hash bytea NOT NULL UNIQUE,               -- HMAC-SHA256 of the e-mail in lower case
     password_hash text NOT NULL,                    -- argon2id, with its parameters
-    display_name text NOT NULL,
     roles text[] NOT NULL DEFAULT '{customer}'
         CHECK (roles <@ '{customer,analyst,operator,admin}'::text[]),
     version bigint NOT NULL DEFAULT 1,              -- for ETag / If-Match
     created_at timestamptz NOT NULL,                -- occurred_at of user.registered
     disabled_at timestamptz
 );
-CREATE UNIQUE INDEX users_email ON auth.users (lower(email));
 -- Pages oldest first: cursor (created_at, id).
 CREATE INDEX users_page ON auth.users (created_at, id);
+
+-- The key of that hash, under the keyring; it never changes.
+CREATE TABLE auth.lookup_keys (
+    name text PRIMARY KEY,
+    sealed bytea NOT NULL
+);
 
 -- One log in and the refresh tokens that descend from it.
 CREATE TABLE auth.sessions (
@@ -35,7 +41,7 @@ CREATE INDEX refresh_tokens_session ON auth.refresh_tokens (session_id, expires_
 -- A key is in the JWKS from its creation until the last token it signed has expired.
 CREATE TABLE auth.signing_keys (
     kid text PRIMARY KEY,
-    wrapped bytea NOT NULL,                         -- private JWK under auth.keyring (Fernet)
+    wrapped bytea NOT NULL,                         -- private JWK under the keyring
     public jsonb NOT NULL,
     created_at timestamptz NOT NULL,
     signs_from timestamptz NOT NULL,

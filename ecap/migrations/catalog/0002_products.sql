@@ -15,6 +15,10 @@ CREATE TABLE catalog.products (
     currency text NOT NULL,
     -- What shoppers see. Orders own the stock that is sold from; the stream brings it here.
     stock integer NOT NULL CHECK (stock >= 0),
+    -- Units lost or sold beyond what was shown in stock; the next arrivals pay them. With
+    -- it the number shown is the same in whatever order arrivals and sales come to know
+    -- of each other.
+    owed integer NOT NULL DEFAULT 0 CHECK (owed >= 0 AND (owed = 0 OR stock = 0)),
     active boolean NOT NULL DEFAULT true,
     version bigint NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -24,7 +28,7 @@ CREATE TABLE catalog.products (
         || setweight(to_tsvector('english', replace(category, '-', ' ')), 'B')
         || setweight(to_tsvector('english', description), 'C')
     ) STORED
-);
+) WITH (fillfactor = 70);
 
 CREATE INDEX products_search ON catalog.products USING gin (search);
 CREATE INDEX products_page ON catalog.products (name, id) WHERE active;

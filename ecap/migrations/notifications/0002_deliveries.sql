@@ -1,8 +1,7 @@
 -- Whom to write to, from user.registered.
 CREATE TABLE notifications.contacts (
     user_id uuid PRIMARY KEY,
-    email text NOT NULL,
-    display_name text NOT NULL,
+    sealed bytea NOT NULL,                          -- e-mail and display name, under the keyring
     updated_at timestamptz NOT NULL
 );
 

@@ -23,7 +23,7 @@ CREATE TABLE orders.orders (
     decision text NOT NULL CHECK (decision IN ('approve', 'review', 'deny')),
     score smallint NOT NULL CHECK (score BETWEEN 0 AND 100),
     reasons text[] NOT NULL,
-    shipping jsonb,
+    sealed bytea,                                   -- where it is sent, under the keyring
     version bigint NOT NULL DEFAULT 1,
     placed_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL

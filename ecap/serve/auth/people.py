@@ -5,17 +5,20 @@ Whoever reads the database cannot even ask whether somebody has an account here.
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from uuid import UUID
 
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
-from ecap.clients.sealing import LOOKUP_KEY, email_hash
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.config.secrets.rows import SealedRows
 from ecap.serve.auth.models import Account
 
 _SQL = load_queries(__package__)
+
+# Of the key in auth.lookup_keys.
+_LOOKUP_KEY = "email"
 
 
 class People:
@@ -33,7 +36,7 @@ class People:
         """The same for every way to write its case. Raises Unavailable, Misconfigured."""
         if self._lookup_key is None:
             self._lookup_key = await self._agree()
-        return email_hash(self._lookup_key, email)
+        return hmac.digest(self._lookup_key, email.lower().encode(), "sha256")
 
     async def account(self, row: Record) -> Account:
         """Raises Misconfigured naming the row when no key opens it."""
@@ -50,9 +53,9 @@ class People:
 
     async def _agree(self) -> bytes:
         """The key of the first replica that ever asked."""
-        token: bytes | None = await self._pool.fetchval(_SQL["lookup_key"], LOOKUP_KEY)
+        token: bytes | None = await self._pool.fetchval(_SQL["lookup_key"], _LOOKUP_KEY)
         if token is None:
             made = self._keys.seal(secrets.token_bytes(32))
-            token = await self._pool.fetchval(_SQL["make_lookup_key"], LOOKUP_KEY, made)
+            token = await self._pool.fetchval(_SQL["make_lookup_key"], _LOOKUP_KEY, made)
             assert token is not None
-        return await self._keys.open(token, where=f"auth.lookup_keys.sealed of {LOOKUP_KEY}")
+        return await self._keys.open(token, where=f"auth.lookup_keys.sealed of {_LOOKUP_KEY}")

@@ -93,7 +93,7 @@ SELECT pg_advisory_xact_lock($1);
 -- name: signing_keys
 SELECT kid, wrapped, signs_from, retires_at
 FROM auth.signing_keys
-WHERE retires_at > $1 AND wrapped IS NOT NULL
+WHERE retires_at > $1
 ORDER BY signs_from DESC;
 
 -- name: add_signing_key
