@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints
 
 from ecap.domain.accounts.roles import Role
-from ecap.serve.endpoints.models import Model, PageQuery, Text
+from ecap.serve.endpoints.models import Model, Text
+from ecap.serve.endpoints.pages import PageQuery
 
 # The pattern of HTML's <input type="email">, and a dot in the domain.
 Email = Annotated[

@@ -16,7 +16,7 @@ from ecap.serve.auth.models import (
     Tokens,
 )
 from ecap.serve.auth.service import Auth
-from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.pages import Page
 from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
 from ecap.serve.endpoints.routing import Api, Call, Reply
 

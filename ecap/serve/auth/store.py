@@ -19,8 +19,7 @@ from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery
 from ecap.serve.auth.people import People
-from ecap.serve.endpoints.cursors import decode_moment, encode_moment
-from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.pages import Page, moment_cursor, next_cursor
 
 _SQL = load_queries(__package__)
 _ADMIN_LOCK = 0x45434150_0002
@@ -76,13 +75,11 @@ class Accounts:
         return Known(await self._people.account(row), row["password_hash"])
 
     async def page(self, query: AccountQuery) -> Page[Account]:
-        at, last = decode_moment(query.cursor) if query.cursor else (None, None)
+        after = moment_cursor(query.cursor)
         email_hash = await self._people.hash(query.email) if query.email else None
-        rows = await self._pool.fetch(_SQL["page"], email_hash, at, last, query.limit + 1)
+        rows = await self._pool.fetch(_SQL["page"], email_hash, *after, query.limit + 1)
         items = tuple([await self._people.account(row) for row in rows[: query.limit]])
-        more = len(rows) > query.limit
-        cursor = encode_moment(items[-1].created_at, items[-1].id) if more else None
-        return Page(items=items, next_cursor=cursor)
+        return Page(items=items, next_cursor=next_cursor(rows, query.limit, "created_at", "id"))
 
     async def change(
         self, user_id: UUID, change: AccountChange, *, version: int, now: datetime

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from ecap.serve.endpoints.models import Amount, Currency, Model, PageQuery, Text
+from ecap.serve.endpoints.models import Amount, Currency, Model, Text
+from ecap.serve.endpoints.pages import PageQuery
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Sku = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{2,39}$")]

@@ -12,7 +12,7 @@ from ecap.serve.catalog.models import (
     StockChange,
 )
 from ecap.serve.catalog.store import Catalog
-from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.pages import Page
 from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
 from ecap.serve.endpoints.routing import Api, Call, Reply
 

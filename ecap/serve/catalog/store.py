@@ -17,7 +17,7 @@ from ecap.domain.values.money import to_minor
 from ecap.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from ecap.mesh import current
 from ecap.serve.catalog.models import Category, NewProduct, Product, ProductChange, ProductQuery
-from ecap.serve.endpoints.models import Page, decode_cursor, encode_cursor
+from ecap.serve.endpoints.pages import Page, decode_cursor, page, strange
 
 _SQL = load_queries(__package__)
 
@@ -50,12 +50,7 @@ class Catalog:
         if query.cursor:
             name, last = _named(query.cursor)
         rows = await self._pool.fetch(_SQL["page"], query.category, name, last, query.limit + 1)
-        items = tuple(_product(row) for row in rows[: query.limit])
-        more = len(rows) > query.limit
-        return Page(
-            items=items,
-            next_cursor=encode_cursor(items[-1].name, items[-1].id) if more else None,
-        )
+        return page(rows, query.limit, _product, by=("name", "id"))
 
     async def search(self, query: ProductQuery) -> Page[Product]:
         rank, last = (None, None)
@@ -64,12 +59,7 @@ class Catalog:
         rows = await self._pool.fetch(
             _SQL["search"], query.q, query.category, rank, last, query.limit + 1
         )
-        page = rows[: query.limit]
-        more = len(rows) > query.limit
-        return Page(
-            items=tuple(_product(row) for row in page),
-            next_cursor=encode_cursor(page[-1]["rank"], page[-1]["id"]) if more else None,
-        )
+        return page(rows, query.limit, _product, by=("rank", "id"))
 
     async def add(self, product: NewProduct) -> Product:
         """Raises Conflict for a known SKU, Invalid for an unknown category."""
@@ -174,11 +164,11 @@ def _ranked(cursor: str) -> tuple[Decimal, UUID]:
     try:
         return Decimal(rank), _uuid(last)
     except ArithmeticError as exc:
-        raise Invalid("not a cursor of this collection", field="cursor") from exc
+        raise strange() from exc
 
 
 def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as exc:
-        raise Invalid("not a cursor of this collection", field="cursor") from exc
+        raise strange() from exc

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from ecap.domain.events.orders import Decision
-from ecap.serve.endpoints.models import Amount, Currency, Model, PageQuery
+from ecap.serve.endpoints.models import Amount, Currency, Model
+from ecap.serve.endpoints.pages import PageQuery
 
 Score = Annotated[int, Field(ge=0, le=100)]
 AlertStatus = Literal["open", "acknowledged", "closed"]

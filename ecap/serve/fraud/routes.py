@@ -3,7 +3,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from ecap.errors import Conflict, PreconditionFailed
-from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.pages import Page
 from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
 from ecap.serve.endpoints.routing import Api, Call, Reply
 from ecap.serve.fraud.models import (

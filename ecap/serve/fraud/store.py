@@ -7,7 +7,7 @@ from uuid import UUID
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.errors import Conflict, NotFound, PreconditionFailed
-from ecap.serve.endpoints.models import Page, encode_cursor, instant_cursor
+from ecap.serve.endpoints.pages import Page, moment_cursor, page
 from ecap.serve.fraud.models import Alert, AlertChange, AlertQuery, Decided, DecisionQuery
 
 _SQL = load_queries(__package__)
@@ -25,14 +25,11 @@ class Decisions:
         return _decided(row)
 
     async def decisions(self, query: DecisionQuery) -> Page[Decided]:
-        after = instant_cursor(query.cursor)
+        after = moment_cursor(query.cursor)
         rows = await self._pool.fetch(
             _SQL["decisions"], query.user_id, query.decision, *after, query.limit + 1
         )
-        items = tuple(_decided(row) for row in rows[: query.limit])
-        more = len(rows) > query.limit
-        last = encode_cursor(items[-1].occurred_at, items[-1].transaction_id) if more else None
-        return Page(items=items, next_cursor=last)
+        return page(rows, query.limit, _decided, by=("occurred_at", "transaction_id"))
 
     async def alert(self, alert_id: UUID) -> Alert:
         """Raises NotFound."""
@@ -42,14 +39,11 @@ class Decisions:
         return _alert(row)
 
     async def alerts(self, query: AlertQuery) -> Page[Alert]:
-        after = instant_cursor(query.cursor)
+        after = moment_cursor(query.cursor)
         rows = await self._pool.fetch(
             _SQL["alerts"], query.status, query.user_id, *after, query.limit + 1
         )
-        items = tuple(_alert(row) for row in rows[: query.limit])
-        more = len(rows) > query.limit
-        last = encode_cursor(items[-1].occurred_at, items[-1].id) if more else None
-        return Page(items=items, next_cursor=last)
+        return page(rows, query.limit, _alert, by=("occurred_at", "id"))
 
     async def change_alert(
         self, alert_id: UUID, change: AlertChange, *, actor: str, version: int

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from ecap.domain.events.notifications import Channel
-from ecap.serve.endpoints.models import Amount, Currency, Model, PageQuery
+from ecap.serve.endpoints.models import Amount, Currency, Model
+from ecap.serve.endpoints.pages import PageQuery
 
 Kind = Literal["order_placed", "order_approved", "order_denied", "order_cancelled"]
 Status = Literal["pending", "sending", "delivered", "failed"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from ecap.errors import Conflict
-from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.pages import Page
 from ecap.serve.endpoints.routing import Api, Call
 from ecap.serve.notifications.models import (
     Delivery,

@@ -10,7 +10,7 @@ from uuid import UUID
 from ecap.clients.postgres import Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.errors import Conflict, NotFound
-from ecap.serve.endpoints.models import Page, encode_cursor, instant_cursor
+from ecap.serve.endpoints.pages import Page, moment_cursor, page
 from ecap.serve.notifications.models import (
     Attempt,
     Delivery,
@@ -28,31 +28,23 @@ class Deliveries:
         self._pool = pool
 
     async def notifications(self, query: NotificationQuery, *, owner: UUID) -> Page[Notification]:
-        after = instant_cursor(query.cursor)
+        after = moment_cursor(query.cursor)
         rows = await self._pool.fetch(_SQL["of_user"], owner, query.status, *after, query.limit + 1)
-        items = tuple(
-            Notification.model_construct(**_values(row, Notification))
-            for row in rows[: query.limit]
-        )
-        return Page(items=items, next_cursor=_next(rows, query.limit))
+        return page(rows, query.limit, _notification, by=("created_at", "id"))
 
     async def deliveries(self, query: DeliveryQuery) -> Page[DeliverySummary]:
-        after = instant_cursor(query.cursor)
+        after = moment_cursor(query.cursor)
         rows = await self._pool.fetch(
             _SQL["of_all"], query.status, query.user_id, query.order_id, *after, query.limit + 1
         )
-        items = tuple(
-            DeliverySummary.model_construct(**_values(row, DeliverySummary))
-            for row in rows[: query.limit]
-        )
-        return Page(items=items, next_cursor=_next(rows, query.limit))
+        return page(rows, query.limit, _delivery, by=("created_at", "id"))
 
     async def notification(self, notification_id: UUID, *, owner: UUID | None) -> Notification:
         """Raises NotFound; also for somebody else's than `owner`."""
         row = await self._pool.fetchrow(_SQL["one"], notification_id)
         if row is None or (owner is not None and row["user_id"] != owner):
             raise NotFound("no such notification")
-        return Notification.model_construct(**_values(row, Notification))
+        return _notification(row)
 
     async def delivery(self, delivery_id: UUID) -> Delivery:
         """Raises NotFound."""
@@ -73,13 +65,15 @@ class Deliveries:
         return await self.delivery(delivery_id)
 
 
+def _notification(row: Record) -> Notification:
+    return Notification.model_construct(**_values(row, Notification))
+
+
+def _delivery(row: Record) -> DeliverySummary:
+    return DeliverySummary.model_construct(**_values(row, DeliverySummary))
+
+
 def _values(row: Record, model: type[Notification]) -> dict[str, Any]:
     facts = json.loads(row["payload"])
     values = {name: row[name] for name in model.model_fields if name in row}
     return {**values, "amount": Decimal(facts["amount"]), "currency": facts["currency"]}
-
-
-def _next(rows: list[Record], limit: int) -> str | None:
-    if len(rows) <= limit:
-        return None
-    return encode_cursor(rows[limit - 1]["created_at"], rows[limit - 1]["id"])

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from ecap.domain.events.orders import Decision, OrderStatus
-from ecap.serve.endpoints.models import Amount, Currency, Model, PageQuery, Text
+from ecap.serve.endpoints.models import Amount, Currency, Model, Text
+from ecap.serve.endpoints.pages import PageQuery
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 Version = Annotated[int, Field(ge=1)]

@@ -4,9 +4,10 @@ is locked while the shard is asked."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from ecap import logs, metrics
 from ecap.config.settings.flags import Feature
@@ -17,7 +18,8 @@ from ecap.domain.values.ids import order_id
 from ecap.errors import Overloaded
 from ecap.serve.endpoints.idempotency import Attempt, replayed
 from ecap.serve.endpoints.routing import Raw
-from ecap.serve.orders.draft import Draft, priced, within
+from ecap.serve.orders.draft import Draft, Items, priced, within
+from ecap.serve.orders.kept import Answers
 from ecap.serve.orders.models import NewOrder
 from ecap.serve.orders.store import Orders
 from ecap.serve.replica.scoring import Decider
@@ -32,8 +34,11 @@ class Shop:
     """What an orders replica holds."""
 
     store: Orders
+    answers: Answers
     decider: Decider
     settings: Callable[[], Settings]
+    items: Callable[[Iterable[UUID]], Awaitable[Items]]
+    """What is known of products, as it is sold."""
 
 
 async def place(
@@ -43,7 +48,7 @@ async def place(
 
     Raises Invalid, Conflict or InFlight, and Overloaded while no new orders are taken.
     """
-    known = await shop.store.answer(attempt)
+    known = await shop.answers.given(attempt)
     if known is not None:
         return replayed(known)
     settings = shop.settings()
@@ -51,7 +56,7 @@ async def place(
         raise Overloaded("no new orders are taken at the moment", retry_after_s=_CLOSED_S)
     within(wanted, settings.orders)
     currency = settings.orders.currency
-    items = await shop.store.items(line.product_id for line in wanted.lines)
+    items = await shop.items(line.product_id for line in wanted.lines)
     draft = Draft(
         id=order_id(attempt.user_id, attempt.key),
         user_id=attempt.user_id,

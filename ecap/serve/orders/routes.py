@@ -5,7 +5,7 @@ from uuid import UUID
 
 from ecap.errors import Conflict, Forbidden
 from ecap.serve.endpoints.idempotency import IDEMPOTENCY_KEY, InFlight, attempt
-from ecap.serve.endpoints.models import Page
+from ecap.serve.endpoints.pages import Page
 from ecap.serve.endpoints.preconditions import IF_NONE_MATCH
 from ecap.serve.endpoints.routing import Api, Call, Raw, Reply
 from ecap.serve.orders.models import (

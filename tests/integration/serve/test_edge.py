@@ -25,7 +25,8 @@ from ecap.serve.edge.asgi import Edge
 from ecap.serve.edge.parts import EdgeParts
 from ecap.serve.edge.tokens import TokenVerifier
 from ecap.serve.endpoints import openapi
-from ecap.serve.endpoints.models import Model, PageQuery
+from ecap.serve.endpoints.models import Model
+from ecap.serve.endpoints.pages import PageQuery
 from ecap.serve.endpoints.preconditions import IF_MATCH, required_version
 from ecap.serve.endpoints.routing import Api, Call, Raw, Reply
 from ecap.serve.replica.health import completed

@@ -28,7 +28,7 @@ from ecap.domain.events.orders import OrderCancelled, OrderDenied, OrderPlaced
 from ecap.domain.values.ids import new_id
 from ecap.errors import Fenced, NotFound, Overloaded, Unavailable
 from ecap.serve.endpoints.idempotency import Attempt
-from ecap.serve.endpoints.models import encode_cursor
+from ecap.serve.endpoints.pages import encode_cursor
 from ecap.serve.orders.routes import api
 from ecap.serve.orders.service import opened
 from ecap.serve.replica.process import Process

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from ecap.errors import Invalid, PreconditionFailed, PreconditionRequired
 from ecap.mesh import ANONYMOUS
 from ecap.serve.endpoints.answers import accepts_gzip
-from ecap.serve.endpoints.cursors import decode_moment, encode_moment
-from ecap.serve.endpoints.models import Amount, Model, Text, decode_cursor, encode_cursor
+from ecap.serve.endpoints.models import Amount, Model, Text
+from ecap.serve.endpoints.pages import decode_cursor, encode_cursor, moment_cursor
 from ecap.serve.endpoints.preconditions import required_version
 from ecap.serve.endpoints.routing import Call
 
@@ -28,7 +28,7 @@ def test_a_cursor_comes_back(parts: list[str]) -> None:
 
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda b: base64.b64encode(b).decode()))
 def test_any_other_text_is_no_cursor(text: str) -> None:
-    for decode in (lambda: decode_cursor(text, parts=2), lambda: decode_moment(text)):
+    for decode in (lambda: decode_cursor(text, parts=2), lambda: moment_cursor(text)):
         with pytest.raises(Invalid):
             decode()
 
@@ -51,9 +51,9 @@ def test_near_cursors(cursor: str) -> None:
 
 def test_moments() -> None:
     at, item = datetime(2026, 11, 22, 12, 30, 0, 123456, tzinfo=UTC), uuid4()
-    assert decode_moment(encode_moment(at, item)) == (at, item)
+    assert moment_cursor(encode_cursor(at, item)) == (at, item)
     east = at.astimezone(timezone(timedelta(hours=5)))
-    assert decode_moment(encode_moment(east, item)) == (at, item)
+    assert moment_cursor(encode_cursor(east, item)) == (at, item)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_moments() -> None:
 )
 def test_moments_out_of_this_world(at: str, item: str) -> None:
     with pytest.raises(Invalid):
-        decode_moment(encode_cursor(at, item))
+        moment_cursor(encode_cursor(at, item))
 
 
 class Price(Model):

@@ -11,7 +11,8 @@ from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import Conflict
 from ecap.runtime.services import service_of
 from ecap.serve.endpoints import openapi
-from ecap.serve.endpoints.models import Amount, Model, Page, PageQuery
+from ecap.serve.endpoints.models import Amount, Model
+from ecap.serve.endpoints.pages import Page, PageQuery
 from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH
 from ecap.serve.endpoints.routing import Api, Call, Events, Raw, Reply
 from ecap.serve.replica.health import completed

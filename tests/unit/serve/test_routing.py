@@ -9,7 +9,8 @@ import pytest
 
 from ecap.errors import EcapError, Invalid, Malformed, NotFound, UnsupportedMedia
 from ecap.mesh import Principal
-from ecap.serve.endpoints.models import Model, PageQuery
+from ecap.serve.endpoints.models import Model
+from ecap.serve.endpoints.pages import PageQuery
 from ecap.serve.endpoints.routing import Api, Call, Endpoint, Raw, Reply, Table
 
 

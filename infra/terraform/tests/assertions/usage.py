@@ -62,7 +62,7 @@ def granted(plan: Plan) -> set[str]:
 
 
 def topics_in_code(code: Path = CODE) -> set[str]:
-    text = (code / "domain" / "events.py").read_text()
+    text = (code / "domain" / "events" / "topics.py").read_text()
     return set(re.findall(r'^\s+Topic\("([a-z.-]+)",', text, re.M))
 
 
@@ -89,7 +89,7 @@ def faults(plan: Plan, code: Path) -> Iterator[tuple[str, str]]:
         yield action, "is called now: take it out of AHEAD in assertions/usage.py"
     if has_kafka and topics_granted(plan) != topics_in_code(code):
         difference = topics_granted(plan) ^ topics_in_code(code)
-        yield "topics", f"policy and ecap/domain/events/codec.py differ in {sorted(difference)}"
+        yield "topics", f"policy and ecap/domain/events/topics.py differ in {sorted(difference)}"
 
 
 def check(plan: Plan, code: Path = CODE) -> list[Finding]:
