@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ecap.actors.stream.deadletters import DeadLetters
 from ecap.cli.failure import fail
+from ecap.cli.options import Json
 from ecap.clients.database import open_database
 from ecap.errors import EcapError, Invalid
 from ecap.local.state.running import settings_here
@@ -23,7 +24,6 @@ app = typer.Typer(
 )
 T = TypeVar("T")
 
-AsJson = Annotated[bool, typer.Option("--json", help="machine-readable, one document")]
 _COLUMNS = ("id", "reason", "status", "pipeline", "event")
 
 
@@ -35,7 +35,7 @@ def find(
         Literal["open", "requested", "replayed"] | None, typer.Option(help="only with this status")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="newest first")] = 50,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """List dead letters, newest first."""
     rows = _run(lambda x: x.find(pipeline=pipeline, topic=topic, status=status, limit=limit))
@@ -56,7 +56,7 @@ def find(
 
 @app.command()
 def show(
-    letter: Annotated[UUID, typer.Argument(help="id of the dead letter")], as_json: AsJson = False
+    letter: Annotated[UUID, typer.Argument(help="id of the dead letter")], as_json: Json = False
 ) -> None:
     """Show one dead letter, its event included."""
     found = _plain(dict(_run(lambda letters: letters.show(letter))))
@@ -73,7 +73,7 @@ def replay(
     ids: Annotated[list[UUID] | None, typer.Argument(help="ids of dead letters")] = None,
     every: Annotated[bool, typer.Option("--all", help="every open one")] = False,
     pipeline: Annotated[str | None, typer.Option(help="every open one of this pipeline")] = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Ask the shards that own them to apply dead letters again, each exactly once."""
     if not ids and not every and pipeline is None:

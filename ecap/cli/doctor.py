@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 
 from ecap.cli.failure import fail
+from ecap.cli.options import Json
 from ecap.config import load
 from ecap.errors import EcapError
 from ecap.local.doctor import examine
@@ -22,7 +22,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @app.command()
 def main(
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
 ) -> None:
     """Look for what would go wrong here, and say what to do. Exit code 1 on a failure."""
     try:

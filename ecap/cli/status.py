@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Annotated
 
 import msgspec
 import typer
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ecap.cli.failure import fail
+from ecap.cli.options import Json
 from ecap.config import load
 from ecap.errors import EcapError
 from ecap.local.report import Report, report
@@ -25,7 +25,7 @@ _MIB = 1 << 20
 
 @app.command()
 def main(
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    json: Json = False,
 ) -> None:
     """What runs here: servers, services and actors. Exit code 3 when nothing does."""
     try:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol, get_args
 
-import httpx
+import aiohttp
 import msgspec
 
 from ecap.clients.migrations import migrate
@@ -194,16 +194,15 @@ async def _front_door_ready(found: Runtime, services: tuple[ServiceName, ...]) -
         return
     deadline = time.monotonic() + _FRONT_DOOR_READY_S
     answer = "no answer"
-    async with httpx.AsyncClient(base_url=found.front_door, timeout=5.0) as client:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5.0)) as client:
         while time.monotonic() < deadline:
             try:
-                response = await client.get("/readyz")
-            except httpx.TransportError as exc:
-                answer = str(exc)
-            else:
-                if response.status_code == 200:
-                    return
-                answer = f"{response.status_code} {response.text[:500]}"
+                async with client.get(f"{found.front_door}/readyz") as response:
+                    if response.status == 200:
+                        return
+                    answer = f"{response.status} {(await response.text())[:500]}"
+            except (aiohttp.ClientError, TimeoutError) as exc:
+                answer = str(exc) or type(exc).__name__
             await asyncio.sleep(_POLL_S)
     raise Unavailable(f"/readyz is not ready after {_FRONT_DOOR_READY_S:.0f} s: {answer}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import aiohttp
 
 from ecap.errors import Unavailable
 from ecap.local.state.runtime import Runtime
@@ -16,14 +16,19 @@ DEMO_EMAIL = "demo@ecap.example"
 async def register_demo_customer(runtime: Runtime, password: str) -> None:
     """Somebody to try the API as; registered at the first start. Raises Unavailable."""
     body = {"email": DEMO_EMAIL, "password": password, "display_name": "Demo Customer"}
-    async with httpx.AsyncClient(base_url=runtime.front_door, timeout=10.0) as client:
-        try:
-            answer = await client.post("/api/v1/auth/register", json=body)
-        except httpx.TransportError as exc:
-            raise Unavailable(f"the front door does not answer: {exc}") from exc
+    address = f"{runtime.front_door}/api/v1/auth/register"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10.0)) as client,
+            client.post(address, json=body) as answer,
+        ):
+            status, text = answer.status, await answer.text()
+    except (aiohttp.ClientError, TimeoutError) as exc:
+        trouble = str(exc) or type(exc).__name__
+        raise Unavailable(f"the front door does not answer: {trouble}") from exc
     # 409: registered by an earlier start.
-    if answer.status_code not in {201, 409}:
-        raise Unavailable(f"registering {DEMO_EMAIL}: {answer.status_code} {answer.text[:300]}")
+    if status not in {201, 409}:
+        raise Unavailable(f"registering {DEMO_EMAIL}: {status} {text[:300]}")
 
 
 def addresses(runtime: Runtime) -> Iterator[tuple[str, str]]:

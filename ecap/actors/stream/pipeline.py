@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from ecap.clients.postgres import Connection
 from ecap.domain.events.envelope import Event
@@ -58,3 +58,21 @@ class Pipeline(Protocol[State, Result]):
     def answer(self, state: State, question: Any, *, now: datetime) -> Any:
         """A synchronous question about a key of this partition. May count provisionally."""
         ...
+
+
+class Stateless:
+    """What a pipeline has in common that keeps nothing and is asked nothing."""
+
+    name: str
+
+    def new_state(self, topic: str, partition: int) -> None:
+        return None
+
+    def dump(self, state: None) -> bytes:
+        return b""
+
+    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
+        return None
+
+    def answer(self, state: None, question: object, *, now: datetime) -> NoReturn:
+        raise TypeError(f"{self.name} answers from PostgreSQL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,8 +13,9 @@ import msgspec
 import typer
 
 from ecap.cli.config import output
-from ecap.cli.config.door import open_door
-from ecap.cli.config.output import Json, Url
+from ecap.cli.config.door import Answer, open_door
+from ecap.cli.config.output import Url
+from ecap.cli.options import Json
 from ecap.config.layers import environment, schema
 from ecap.errors import EcapError, Invalid
 
@@ -47,20 +49,10 @@ def set_(
             body["expires_s"] = seconds_of(expires, "--expires")
         if canary is not None:
             body["canary"] = {**canary_of(canary), "bake_s": seconds_of(bake, "--bake")}
-        with open_door(url) as door:
-            before = door.get(f"/{key}")
-            started = time.perf_counter()
-            after = door.write("PUT", f"/{key}", version=before.version, body=body)
-            took_s = time.perf_counter() - started
-            shown = door.get(f"/{key}")
+        made = _made(url, key, "PUT", body=body)
     except EcapError as exc:
         raise output.failed(exc) from exc
-    if json:
-        output.json({"key": key, **after.document})
-        return
-    was, now = (output.text(one.document.get("value")) for one in (before, shown))
-    print(f"{key}: {was} -> {now}")
-    _done(after.document, took_s)
+    made.tell(json=json)
 
 
 def unset(
@@ -71,20 +63,10 @@ def unset(
 ) -> None:
     """Remove what was set; the source below counts again."""
     try:
-        with open_door(url) as door:
-            before = door.get(f"/{key}")
-            started = time.perf_counter()
-            after = door.write("DELETE", f"/{key}", version=before.version, reason=reason)
-            took_s = time.perf_counter() - started
-            shown = door.get(f"/{key}")
+        made = _made(url, key, "DELETE", reason=reason)
     except EcapError as exc:
         raise output.failed(exc) from exc
-    if json:
-        output.json({"key": key, **after.document})
-        return
-    was, now = (output.text(one.document.get("value")) for one in (before, shown))
-    print(f"{key}: {was} -> {now}, from {shown.document['source']}")
-    _done(after.document, took_s)
+    made.tell(json=json, origin=True)
 
 
 def rollback(
@@ -110,6 +92,37 @@ def rollback(
     for key in after.document["skipped"]:
         output.note(f"{key} stays: a rollback cannot restore it")
     _done(after.document, took_s)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A change of one setting: what there was, what was answered, what there is."""
+
+    key: str
+    before: Answer
+    after: Answer
+    shown: Answer
+    took_s: float
+
+    def tell(self, *, json: bool, origin: bool = False) -> None:
+        """`origin`: also where the value comes from now."""
+        if json:
+            output.json({"key": self.key, **self.after.document})
+            return
+        was, now = (output.text(one.document.get("value")) for one in (self.before, self.shown))
+        place = f", from {self.shown.document['source']}" if origin else ""
+        print(f"{self.key}: {was} -> {now}{place}")
+        _done(self.after.document, self.took_s)
+
+
+def _made(url: str | None, key: str, method: str, *, body: Any = None, **params: Any) -> _Made:
+    """Against the version that was looked at. Raises EcapError."""
+    with open_door(url) as door:
+        before = door.get(f"/{key}")
+        started = time.perf_counter()
+        after = door.write(method, f"/{key}", version=before.version, body=body, **params)
+        took_s = time.perf_counter() - started
+        return _Made(key, before, after, door.get(f"/{key}"), took_s)
 
 
 def _done(applied: Mapping[str, Any], took_s: float) -> None:

@@ -11,8 +11,9 @@ import typer
 
 from ecap.cli.config import changes, output, watch
 from ecap.cli.config.door import open_door
-from ecap.cli.config.output import Json, Url
+from ecap.cli.config.output import Url
 from ecap.cli.config.view import configured, present, side
+from ecap.cli.options import Json
 from ecap.config.hub import accepted
 from ecap.config.layers import redaction, schema
 from ecap.errors import EcapError, Invalid, Misconfigured

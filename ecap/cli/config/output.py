@@ -17,7 +17,6 @@ from ecap.cli.failure import fail
 from ecap.config.hub.history import Entry
 from ecap.errors import EcapError, Retryable
 
-Json = Annotated[bool, typer.Option("--json", help="for programs")]
 Url = Annotated[
     str | None,
     typer.Option(

@@ -12,7 +12,8 @@ import typer
 
 from ecap.cli.config import inspection, output, view
 from ecap.cli.config.door import Door, open_door
-from ecap.cli.config.output import Json, Url
+from ecap.cli.config.output import Url
+from ecap.cli.options import Json
 from ecap.config.hub.history import DECISIONS, verify
 from ecap.errors import EcapError, NotFound, Unavailable
 from ecap.local.state.running import environ_here

@@ -15,6 +15,7 @@ import typer
 from ecap.cli.failure import fail
 from ecap.cli.job import places
 from ecap.cli.job.face import Place
+from ecap.cli.options import Json
 from ecap.config import load
 from ecap.errors import EcapError
 from ecap.local import jobs as local
@@ -29,7 +30,6 @@ app = typer.Typer(
 Arguments = Annotated[
     list[str] | None, typer.Option("--arg", help="key=value; repeat for more", show_default=False)
 ]
-Json = Annotated[bool, typer.Option("--json", help="for programs")]
 Cluster = Annotated[bool, typer.Option("--cluster", help="on Kubernetes, by your kubeconfig")]
 Context = Annotated[str | None, typer.Option(help="context of the kubeconfig")]
 Namespace = Annotated[str, typer.Option(help="where ECAP is installed on the cluster")]

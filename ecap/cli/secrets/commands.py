@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from ecap.cli.failure import fail
+from ecap.cli.options import Json
 from ecap.cli.secrets import rotation
 from ecap.config.secrets.keyring import stores
 from ecap.config.secrets.keyring.stores import KeyringStore
@@ -26,8 +27,6 @@ from ecap.local.state.folder import open_state
 from ecap.local.state.running import environ_here
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 @app.command()

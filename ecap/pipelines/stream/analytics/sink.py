@@ -20,7 +20,7 @@ from ecap.domain.events.revenue import RevenueMinute
 from ecap.domain.values.money import to_decimal, to_minor
 from ecap.domain.values.windows import moment
 
-_queries = load_queries(__package__)
+_SQL = load_queries(__package__)
 
 Countable = OrderPlaced | OrderChanged | ProductViewed | ProductSearched | ProductUpserted
 
@@ -66,7 +66,7 @@ async def write(conn: Connection, results: Sequence[Counted]) -> None:
     batch = Additions()
     for result in results:
         batch.add(result)
-    await conn.execute(_queries["serialize"])
+    await conn.execute(_SQL["serialize"])
     await _revenue(conn, batch.totals, newest=max(result.at for result in results))
     await _orders(conn, batch.totals)
     await _products(conn, batch)
@@ -80,7 +80,7 @@ async def _revenue(conn: Connection, totals: Totals, *, newest: int) -> None:
     if not changed:
         return
     cells = await conn.fetch(
-        _queries["add_revenue"],
+        _SQL["add_revenue"],
         [moment(minute) for (minute, _, _), _ in changed],
         [category for (_, category, _), _ in changed],
         [outcome for (_, _, outcome), _ in changed],
@@ -111,7 +111,7 @@ async def _orders(conn: Connection, totals: Totals) -> None:
     changed = [(key, pair) for key, pair in totals.orders.items() if any(pair)]
     if changed:
         await conn.execute(
-            _queries["add_orders"],
+            _SQL["add_orders"],
             [moment(minute) for (minute, _), _ in changed],
             [outcome for (_, outcome), _ in changed],
             [orders for _, (orders, _) in changed],
@@ -128,7 +128,7 @@ async def _products(conn: Connection, batch: Additions) -> None:
     changed = [(key, counts) for key, counts in rows.items() if any(counts)]
     if changed:
         await conn.execute(
-            _queries["add_products"],
+            _SQL["add_products"],
             [moment(hour) for (hour, _), _ in changed],
             [product for (_, product), _ in changed],
             [units for _, (units, _, _) in changed],
@@ -140,7 +140,7 @@ async def _products(conn: Connection, batch: Additions) -> None:
 async def _counts(conn: Connection, query: str, counts: Counter[tuple[int, str]]) -> None:
     if counts:
         await conn.execute(
-            _queries[query],
+            _SQL[query],
             [moment(hour) for hour, _ in counts],
             [name for _, name in counts],
             list(counts.values()),
@@ -151,7 +151,7 @@ async def _names(conn: Connection, products: dict[UUID, tuple[ProductUpserted, i
     if products:
         named = [product for product, _ in products.values()]
         await conn.execute(
-            _queries["name_products"],
+            _SQL["name_products"],
             list(products),
             [product.sku for product in named],
             [product.name for product in named],

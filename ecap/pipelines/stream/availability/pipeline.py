@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from ecap.actors.stream.pipeline import Record
+from ecap.actors.stream.pipeline import Record, Stateless
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.settings.tree import Settings
@@ -24,20 +22,11 @@ _SQL = load_queries(__package__)
 Move = Mapping[UUID, int]
 
 
-class AvailabilityPipeline:
-    """No state: the differences are summed in the table itself."""
+class AvailabilityPipeline(Stateless):
+    """The differences are summed in the table itself."""
 
     name = "availability"
     topics: tuple[str, ...] = ("transactions",)
-
-    def new_state(self, topic: str, partition: int) -> None:
-        return None
-
-    def dump(self, state: None) -> bytes:
-        return b""
-
-    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
-        return None
 
     def apply(self, state: None, record: Record) -> Move | None:
         order = record.event.payload
@@ -56,9 +45,6 @@ class AvailabilityPipeline:
             moved.update(units)
         if moved:
             await conn.execute(_SQL["move"], list(moved), list(moved.values()))
-
-    def answer(self, state: None, question: Any, *, now: datetime) -> Any:
-        raise TypeError("availability answers from PostgreSQL")
 
 
 def _units(lines: Sequence[Line], sign: int) -> Move:

@@ -18,7 +18,7 @@ from ecap.domain.fraud.scoring import Verdict
 from ecap.domain.values.ids import alert_id
 from ecap.domain.values.money import to_decimal
 
-_queries = load_queries(__package__)
+_SQL = load_queries(__package__)
 _COLUMNS = (
     "transaction_id",
     "user_id",
@@ -62,7 +62,7 @@ async def write(conn: Connection, results: Sequence[Result]) -> None:
     ended = {r.order.order_id: r for r in results if isinstance(r, Ended)}
     if ended:
         await conn.execute(
-            _queries["record_outcomes"],
+            _SQL["record_outcomes"],
             list(ended),
             [outcome_of(r.order) for r in ended.values()],
             [r.at for r in ended.values()],
@@ -80,7 +80,7 @@ async def _decisions(conn: Connection, decided: Sequence[Decided]) -> None:
         # A producer repeated an order under a new position. COPY cannot skip rows.
         columns = [list(column) for column in zip(*rows, strict=True)]
         columns[_REASONS] = [" ".join(reasons) for reasons in columns[_REASONS]]
-        await conn.execute(_queries["insert_decisions"], *columns)
+        await conn.execute(_SQL["insert_decisions"], *columns)
 
 
 def _row(result: Decided) -> tuple[object, ...]:
@@ -103,7 +103,7 @@ async def _alerts(conn: Connection, alerting: Sequence[Decided]) -> None:
     orders = [result.order for result in alerting]
     verdicts = [result.verdict for result in alerting]
     written = await conn.fetch(
-        _queries["insert_alerts"],
+        _SQL["insert_alerts"],
         [alert_id(order.order_id) for order in orders],
         [order.order_id for order in orders],
         [order.user_id for order in orders],

@@ -4,10 +4,8 @@ writes one schema only."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
 
-from ecap.actors.stream.pipeline import Record
+from ecap.actors.stream.pipeline import Record, Stateless
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.settings.tree import Settings
@@ -19,20 +17,11 @@ _SQL = load_queries(__package__)
 _UNITS_MAX = 2**31 - 1  # integer
 
 
-class InventoryPipeline:
-    """No state: the differences are summed in the table itself."""
+class InventoryPipeline(Stateless):
+    """The differences are summed in the table itself."""
 
     name = "inventory"
     topics: tuple[str, ...] = ("product-updates",)
-
-    def new_state(self, topic: str, partition: int) -> None:
-        return None
-
-    def dump(self, state: None) -> bytes:
-        return b""
-
-    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
-        return None
 
     def apply(self, state: None, record: Record) -> ProductUpserted | None:
         product = record.event.payload
@@ -50,9 +39,6 @@ class InventoryPipeline:
         # stable: what happened to one product stays in order.
         for_each = sorted(results, key=lambda product: product.product_id)
         await conn.executemany(_SQL["upsert"], [_row(product) for product in for_each])
-
-    def answer(self, state: None, question: Any, *, now: datetime) -> Any:
-        raise TypeError("inventory answers from PostgreSQL")
 
 
 def _row(product: ProductUpserted) -> tuple[object, ...]:

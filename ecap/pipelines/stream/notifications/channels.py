@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-import httpx
+import aiohttp
 
 from ecap.config.settings.connections.smtp import Smtp
 from ecap.config.settings.connections.webhook import Webhook
@@ -37,11 +37,14 @@ class Channels:
         check_webhook(webhook)
         self._mailer = Mailer(smtp)
         self._webhook = webhook
-        self._client: httpx.AsyncClient | None = None
+        self._client: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        async with httpx.AsyncClient() as client:
+        # The environment may name a proxy on the way out.
+        async with aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+        ) as client:
             self._client = client
             try:
                 yield

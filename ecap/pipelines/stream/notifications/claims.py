@@ -16,7 +16,7 @@ from ecap.domain.events.envelope import Event, new_event
 from ecap.domain.events.notifications import Channel, NotificationDelivered, NotificationFailed
 from ecap.pipelines.stream.notifications.wording import Kind
 
-_queries = load_queries(__package__)
+_SQL = load_queries(__package__)
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class Claims:
 
     async def claim(self, limit: int, channels: Sequence[str]) -> list[Delivery]:
         rows = await self._pool.fetch(
-            _queries["claim"], limit, self._claim_s, self._worker, list(channels)
+            _SQL["claim"], limit, self._claim_s, self._worker, list(channels)
         )
         return [_delivery(row) for row in rows]
 
@@ -66,7 +66,7 @@ class Claims:
         """Status, log and events in one transaction; answers how many still had their claim."""
         async with self._pool.transaction() as conn:
             moved = await conn.fetch(
-                _queries["finish"],
+                _SQL["finish"],
                 [one.delivery.id for one in finished],
                 [one.delivery.attempt for one in finished],
                 [one.outcome for one in finished],

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from ecap.actors.stream.pipeline import Record
+from ecap.actors.stream.pipeline import Record, Stateless
 from ecap.clients.postgres import Connection, Pool
 from ecap.clients.queries import load_queries
 from ecap.config.member.follows import Follow
@@ -40,7 +40,7 @@ from ecap.pipelines.stream.notifications.channels import Channels, channels
 from ecap.pipelines.stream.notifications.delivery import DeliveryWorker
 from ecap.pipelines.stream.notifications.wording import Kind, subject
 
-_queries = load_queries(__package__)
+_SQL = load_queries(__package__)
 
 _DECIDED: dict[Decision | None, Kind] = {
     "approve": "order_approved",
@@ -70,9 +70,7 @@ class Contact(msgspec.Struct, frozen=True):
 Result = Notice | Contact
 
 
-class NotificationsPipeline:
-    """Keeps no state."""
-
+class NotificationsPipeline(Stateless):
     name = "notifications"
     topics: tuple[str, ...] = ("transactions", "accounts")
 
@@ -84,15 +82,6 @@ class NotificationsPipeline:
 
     def reconfigure(self, webhook: Webhook) -> None:
         self._channels = channels(webhook)
-
-    def new_state(self, topic: str, partition: int) -> None:
-        return None
-
-    def dump(self, state: None) -> bytes:
-        return b""
-
-    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
-        return None
 
     def apply(self, state: None, record: Record) -> Result | None:
         payload = record.event.payload
@@ -110,7 +99,7 @@ class NotificationsPipeline:
         contacts = {r.user_id: r for r in results if isinstance(r, Contact)}
         if contacts:
             await conn.execute(
-                _queries["save_contacts"],
+                _SQL["save_contacts"],
                 list(contacts),
                 [contact.sealed for contact in contacts.values()],
                 [contact.at for contact in contacts.values()],
@@ -123,10 +112,7 @@ class NotificationsPipeline:
         ]
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
-            await conn.execute(_queries["insert_deliveries"], *columns)
-
-    def answer(self, state: None, question: object, *, now: datetime) -> NoReturn:
-        raise TypeError("notifications answers from PostgreSQL")
+            await conn.execute(_SQL["insert_deliveries"], *columns)
 
 
 def _row(notice: Notice, channel: Channel) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import hmac
 import time
 from collections.abc import Callable
 
-import httpx
+import aiohttp
 import msgspec
 
 from ecap.config.settings.connections.webhook import Webhook
@@ -22,7 +22,7 @@ from ecap.pipelines.stream.notifications.claims import Delivery
 class WebhookSender:
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: aiohttp.ClientSession,
         settings: Webhook,
         *,
         clock: Callable[[], float] = time.time,
@@ -49,20 +49,22 @@ class WebhookSender:
             }
         )
         try:
-            response = await self._client.post(
+            async with self._client.post(
                 self._url,
-                content=body,
-                timeout=self._timeout_s,
+                data=body,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                allow_redirects=False,
                 headers={
                     "Content-Type": "application/json",
                     "X-ECAP-Delivery": str(delivery.id),
                     "X-ECAP-Signature": signature(self._key, body, at=int(self._clock())),
                 },
-            )
-        except httpx.HTTPError as exc:
+            ) as response:
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError) as exc:
             raise Unavailable(f"webhook: {type(exc).__name__}") from exc
-        if not response.is_success:
-            raise Unavailable(f"webhook: status {response.status_code}")
+        if not 200 <= status < 300:
+            raise Unavailable(f"webhook: status {status}")
 
 
 def signature(key: bytes, body: bytes, *, at: int) -> str:

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NoReturn
 from uuid import UUID
 
-from ecap.actors.stream.pipeline import Record
+from ecap.actors.stream.pipeline import Record, Stateless
 from ecap.clients.postgres import Connection
 from ecap.clients.queries import load_queries
 from ecap.config.settings.tree import Settings
 from ecap.domain.events.personal import token_of
 from ecap.domain.events.users import UserRegistered
 
-_queries = load_queries(__package__)
+_SQL = load_queries(__package__)
 
 Created = tuple[UUID, bytes, datetime]
 """User, what the keyring keeps of them, and when they registered."""
 
 
-class UsersPipeline:
-    """Keeps no state."""
-
+class UsersPipeline(Stateless):
     name = "users"
     topics: tuple[str, ...] = ("accounts",)
-
-    def new_state(self, topic: str, partition: int) -> None:
-        return None
-
-    def dump(self, state: None) -> bytes:
-        return b""
-
-    def load(self, topic: str, partition: int, snapshot: bytes) -> None:
-        return None
 
     def apply(self, state: None, record: Record) -> Created | None:
         user = record.event.payload
@@ -43,10 +31,7 @@ class UsersPipeline:
 
     async def write(self, conn: Connection, results: Sequence[Created]) -> None:
         columns = [list(column) for column in zip(*results, strict=True)]
-        await conn.execute(_queries["create_profiles"], *columns)
-
-    def answer(self, state: None, question: object, *, now: datetime) -> NoReturn:
-        raise TypeError("users answers from PostgreSQL")
+        await conn.execute(_SQL["create_profiles"], *columns)
 
 
 def build(settings: Settings) -> UsersPipeline:

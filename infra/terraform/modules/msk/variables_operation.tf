@@ -32,7 +32,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "topics" {
-  description = "Topics of ECAP, as ecap/domain/events/codec.py names them; each has a dead letter topic NAME.dlq. The client policy is limited to them."
+  description = "Topics of ECAP, as ecap/domain/events/topics.py names them; each has a dead letter topic NAME.dlq. The client policy is limited to them."
   type        = list(string)
   default     = ["transactions", "accounts", "product-updates", "user-events", "fraud-alerts", "analytics-results", "notifications"]
 
