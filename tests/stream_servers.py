@@ -201,7 +201,10 @@ class Child:
     async def start(cls, *argv: str, environ: Mapping[str, str]) -> Child:
         script = Path(__file__).parent / "integration" / "actors" / "stream_child.py"
         process = await asyncio.create_subprocess_exec(
-            os.sys.executable, str(script), *argv, env={**os.environ, **environ}
+            os.sys.executable,
+            str(script),
+            *argv,
+            env={**os.environ, **environ, "PYTHONPATH": str(Path(__file__).parent)},
         )
         return cls(process)
 

@@ -29,7 +29,7 @@ from ray._private.parameter import RayParams
 from ray.serve.config import HTTPOptions, ProxyLocation
 
 from ecap.local.process.ports import choose
-from ecap.serve.catalog.deployment import app
+from ecap.runtime.applications import bind
 
 DRAIN = Path(__file__).parents[2] / "deploy" / "image" / "drain.py"
 HEAD, WORKERS = "127.0.0.1", ("127.0.0.2", "127.0.0.3")
@@ -217,7 +217,11 @@ def main() -> None:
             http_options=HTTPOptions(host="0.0.0.0", port=arguments.port),  # noqa: S104
         )
         serve.run_many(
-            [serve.RunTarget(target=app, name="catalog", route_prefix="/api/v1/catalog")],
+            [
+                serve.RunTarget(
+                    target=bind("catalog"), name="catalog", route_prefix="/api/v1/catalog"
+                )
+            ],
             wait_for_ingress_deployment_creation=False,
             wait_for_applications_running=False,
         )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from counting import applied, orders, place, reconcile, until
+from integration.actors.counting import applied, orders, place, reconcile, until
 from stream_servers import Child, World
 
 from ecap.domain.events.envelope import Event

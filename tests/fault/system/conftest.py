@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from e2e.system import System
-from load import Loading, load
+from fault.system.load import Loading, load
 
 from ecap.clients.postgres import Pool
 from ecap.demo.books.books import Books

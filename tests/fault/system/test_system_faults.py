@@ -11,7 +11,7 @@ import psutil
 import pytest
 from e2e.people import Person, register
 from e2e.system import System, until
-from load import Load, Loading
+from fault.system.load import Load, Loading
 
 from ecap.clients.postgres import Pool
 from ecap.demo.shoppers.shelf import Shelf

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from counting import Counting
+from integration.actors.counting import Counting
 
 from ecap import logs
 from ecap.actors.relay.relay import OutboxRelay

@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from iam_servers import Agent, Door, open_agent, open_door
+from integration.clients.iam_servers import Agent, Door, open_agent, open_door
 
 from ecap.clients.kafka import TopicPartition, create_topics, open_consumer, open_producer
 from ecap.config.settings.connections.kafka import Kafka

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from bao import Bao, open_bao
-from config_tables import emptied
-from kube_namespace import Kube, open_namespace
+from integration.config.bao import Bao, open_bao
+from integration.config.config_tables import emptied
+from integration.config.kube_namespace import Kube, open_namespace
 
 from ecap.clients.postgres import Pool, open_pool
 from ecap.config import Settings

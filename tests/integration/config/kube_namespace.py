@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kube_server import KubeServer, open_kube_server
+from integration.config.kube_server import KubeServer, open_kube_server
 from kubernetes.aio import client, config
 
 from ecap.config.settings.connections.kubernetes import Kubernetes

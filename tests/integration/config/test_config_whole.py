@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from bao import Bao
-from config_tables import emptied
-from waiting import until
+from integration.config.bao import Bao
+from integration.config.config_tables import emptied
+from integration.config.waiting import until
 
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.postgres import open_pool

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from desk import App, Desk, serving
+from integration.mesh.desk import App, Desk, serving
 
 from ecap.mesh.http import open_session
 

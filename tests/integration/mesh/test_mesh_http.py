@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-from desk import Desk, hanging_up, unused_address
+from integration.mesh.desk import Desk, hanging_up, unused_address
 from starlette.responses import Response
 
 from ecap.errors import (

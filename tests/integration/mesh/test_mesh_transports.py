@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from desk import Desk, InProcess, at_socket
+from integration.mesh.desk import Desk, InProcess, at_socket
 
 from ecap.errors import (
     Conflict,

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from integration.serve.serving import serving
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from serving import serving
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route

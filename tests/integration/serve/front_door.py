@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
-from serving import serving
+from integration.serve.serving import serving
 
 from ecap.config import Settings
 from ecap.serve.edge.asgi import Edge

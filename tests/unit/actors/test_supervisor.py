@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from virtual_clock import VirtualClock
+from unit.actors.virtual_clock import VirtualClock
 
 from ecap.actors.supervisor import Child, Spec, Supervisor, Watch
 from ecap.errors import Misconfigured

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from callee import Callee, Step, client
 from prometheus_client import REGISTRY
+from unit.mesh.callee import Callee, Step, client
 from virtual_time import clock, run
 
 from ecap.errors import (

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from profile_oracle import Oracle
+from unit.domain.fraud.profile_oracle import Oracle
 
 from ecap.config.settings.services.fraud import Fraud
 from ecap.domain.fraud.features import Pending, features_of
