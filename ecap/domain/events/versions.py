@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from ecap.domain.events.alerts import FraudAlert
 from ecap.domain.events.browsing import ProductSearched, ProductViewed
+from ecap.domain.events.minutes import RevenueMinute
 from ecap.domain.events.notifications import NotificationDelivered, NotificationFailed
 from ecap.domain.events.orders import OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
 from ecap.domain.events.payload import Payload
 from ecap.domain.events.products import ProductUpserted
-from ecap.domain.events.revenue import RevenueMinute
 from ecap.domain.events.users import UserRegistered
 
 PAYLOADS: Mapping[tuple[str, int], type[Payload]] = {

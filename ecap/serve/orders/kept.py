@@ -1,4 +1,4 @@
-"""The answers that keys got, kept for whoever repeats the request."""
+"""What a customer is answered who places an order, kept for whoever repeats the request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,29 @@ from ecap.clients.queries import load_queries
 from ecap.domain.values import ids
 from ecap.serve.endpoints.idempotency import Attempt, InFlight
 from ecap.serve.endpoints.routing import Raw
-from ecap.serve.orders.answers import body_of
 from ecap.serve.orders.destinations import Destinations
 from ecap.serve.orders.models import Order
 
 _SQL = load_queries(__package__)
+_PREFIX = "/api/v1/orders"
+
+
+def body_of(order: Order) -> bytes:
+    return order.model_dump_json(exclude_none=True).encode()
+
+
+def first_answer(order: Order) -> Raw:
+    return Raw(
+        body_of(order),
+        "application/json",
+        201,
+        (("location", f"{_PREFIX}/{order.id}"), ("etag", f'"{order.version}"')),
+    )
+
+
+def unsent(order: Order) -> Order:
+    """As an answer is kept: where it is sent is only in the order itself, sealed."""
+    return order.model_copy(update={"shipping": None})
 
 
 class Answers:

@@ -23,10 +23,9 @@ from ecap.serve.endpoints.idempotency import Attempt
 from ecap.serve.endpoints.pages import Page, moment_cursor, page
 from ecap.serve.endpoints.routing import Raw
 from ecap.serve.orders import stock
-from ecap.serve.orders.answers import first_answer, unsent
 from ecap.serve.orders.destinations import Destinations
 from ecap.serve.orders.draft import Draft
-from ecap.serve.orders.kept import Answers
+from ecap.serve.orders.kept import Answers, first_answer, unsent
 from ecap.serve.orders.models import (
     Change,
     Order,

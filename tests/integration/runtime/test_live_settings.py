@@ -21,6 +21,9 @@ from ecap.runtime import roster
 
 PACKAGE = Path(ecap.__file__).parent
 DEPLOYER = "deployer"
+CODE = (
+    "runtime", "serve", "actors", "pipelines", "clients", "mesh", "config", "spans.py", "logs.py"
+)  # fmt: skip
 
 # Read where they are used, at each use: the key, and the file that does.
 READ = {
@@ -83,8 +86,7 @@ def test_a_live_setting_has_somebody(key: str) -> None:
     somebody = any(keys.within(key, prefix) for prefix in prefixes)
     assert somebody != (key in READ), f"{key} is live: follow it, or read it where it is used"
     leaf = next(part for part in reversed(key.split(".")) if part != schema.ANY)
-    assert leaf in _read("runtime", "serve", "actors", "pipelines", "clients", "mesh", "config", "spans.py",
-                         "logs.py") or key == "log.level"  # fmt: skip
+    assert leaf in _read(*CODE) or key == "log.level"
     if key in READ:
         assert leaf in _read(READ[key]), f"{READ[key]} does not read {key}"
 

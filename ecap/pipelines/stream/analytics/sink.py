@@ -14,9 +14,9 @@ from ecap.clients.queries import load_queries
 from ecap.domain.analytics.revenue import HOUR, Totals
 from ecap.domain.events.browsing import ProductSearched, ProductViewed
 from ecap.domain.events.envelope import Event, new_event
+from ecap.domain.events.minutes import RevenueMinute
 from ecap.domain.events.orders import OrderChanged, OrderPlaced
 from ecap.domain.events.products import ProductUpserted
-from ecap.domain.events.revenue import RevenueMinute
 from ecap.domain.values.money import to_decimal, to_minor
 from ecap.domain.values.windows import moment
 

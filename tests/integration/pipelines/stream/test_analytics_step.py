@@ -16,9 +16,9 @@ from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.domain.events.browsing import ProductSearched, ProductViewed
 from ecap.domain.events.codec import decode
+from ecap.domain.events.minutes import RevenueMinute
 from ecap.domain.events.orders import Line, OrderApproved, OrderCancelled, OrderDenied
 from ecap.domain.events.products import ProductUpserted
-from ecap.domain.events.revenue import RevenueMinute
 from ecap.pipelines.stream.analytics.pipeline import build
 
 _OUTCOME = {"approve": "approved", "review": "in_review", "deny": "denied"}
