@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecap.config.protocol import Order, Report
+from ecap.config.protocol import Instruction, Report
 from ecap.errors import EcapError, Fenced, Retryable, Unavailable
 from ecap.mesh import Transport
 
@@ -22,7 +22,7 @@ class HubConnection:
         self._transport = transport
         self._hold_s = hold_s
 
-    async def exchange(self, report: Report) -> Order:
+    async def exchange(self, report: Report) -> Instruction:
         try:
             order = await self._transport.send("exchange", report, {}, self._hold_s + _SPARE_S)
         except (Retryable, Fenced):
@@ -30,7 +30,7 @@ class HubConnection:
         except EcapError as exc:
             # A hub that cannot start, or has a fault, is away: it will be replaced.
             raise Unavailable(f"the configuration hub: {exc.detail}") from exc
-        assert isinstance(order, Order)
+        assert isinstance(order, Instruction)
         self._hold_s = order.hold_s or self._hold_s
         return order
 

@@ -107,7 +107,7 @@ class Health(msgspec.Struct, frozen=True):
     requests: int = 0
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Vote(msgspec.Struct, frozen=True):
     """On preparing or applying a version; `refusal` None is a yes."""
 
     version: int
@@ -121,9 +121,9 @@ class Report(msgspec.Struct, frozen=True):
     kind: str
     running: int
     """0: what it loaded by itself when it started."""
-    prepared: Verdict | None = None
+    prepared: Vote | None = None
     """On the version it was asked about last; nothing when it runs it."""
-    failed: Verdict | None = None
+    failed: Vote | None = None
     """The last version it could not take."""
     health: Health = Health()
     prefixes: tuple[str, ...] = ()
@@ -133,7 +133,7 @@ class Report(msgspec.Struct, frozen=True):
     """Of ECAP: another one knows other settings."""
 
 
-class Order(msgspec.Struct, frozen=True):
+class Instruction(msgspec.Struct, frozen=True):
     kind: Literal["nothing", "prepare", "apply"]
     version: int = 0
     content: Snapshot | Changes | None = None
@@ -143,7 +143,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class HubLink(Protocol):
-    async def exchange(self, report: Report) -> Order:
+    async def exchange(self, report: Report) -> Instruction:
         """Raises Retryable when the hub is away."""
         ...
 

@@ -24,7 +24,7 @@ from ecap.clients.postgres import Pool
 from ecap.config.layers import keys
 from ecap.config.member.member import Member
 from ecap.config.member.participation import taking_part
-from ecap.config.protocol import Order, Report, Snapshot, leaves_of
+from ecap.config.protocol import Instruction, Report, Snapshot, leaves_of
 from ecap.config.secrets.keyring.ring import Key, Keyring
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.config.settings.services.deployments import ServiceName
@@ -71,7 +71,7 @@ class Feed:
         self._snapshot: Snapshot | None = None
         self._news = asyncio.Condition()
 
-    async def exchange(self, report: Report) -> Order:
+    async def exchange(self, report: Report) -> Instruction:
         async with self._news:
             self.prefixes[report.member] = set(report.prefixes)
             self.running[report.member] = report.running
@@ -79,7 +79,7 @@ class Feed:
                 self.refusals[report.member] = report.failed.refusal or ""
             self._news.notify_all()
             await self._news.wait_for(lambda: self._due(report))
-            return Order("apply", self._version, self._snapshot)
+            return Instruction("apply", self._version, self._snapshot)
 
     def _due(self, report: Report) -> bool:
         failed = report.failed is not None and report.failed.version == self._version

@@ -27,7 +27,7 @@ _AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Ruling:
     """`remaining` counts the tokens that this replica holds, and those that were left in the
     bucket when it last borrowed."""
 
@@ -96,7 +96,7 @@ class LeasedLimiter:
         """For what is lent from now on; the limits themselves come with each request."""
         self._lease_s = lease_s
 
-    def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict | None:
+    def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Ruling | None:
         """Decide from what is held; None when the ledger has to be asked."""
         now_s = self._clock()
         if now_s < self._away_until_s:
@@ -111,12 +111,12 @@ class LeasedLimiter:
             held.used += 1
             if held.used >= 2 and held.tokens <= held.used // 2 and not held.asked:
                 self._want(key, held)  # before it runs out, so that nobody waits
-            return Verdict(True, held.tokens + held.left, 0.0)
+            return Ruling(True, held.tokens + held.left, 0.0)
         if now_s < held.denied_until_s:
-            return Verdict(False, 0, held.denied_until_s - now_s)
+            return Ruling(False, 0, held.denied_until_s - now_s)
         return None
 
-    async def take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict:
+    async def take(self, key: str, *, rate_per_s: float, burst: float) -> Ruling:
         loop = asyncio.get_running_loop()
         while (verdict := self.try_take(key, rate_per_s=rate_per_s, burst=burst)) is None:
             held = self._held.get(key)
@@ -198,10 +198,10 @@ class LeasedLimiter:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def _decide_alone(self, key: str, rate: float, burst: float) -> Verdict:
+    def _decide_alone(self, key: str, rate: float, burst: float) -> Ruling:
         """The whole limit for this replica: N replicas may admit N times as much."""
         ((granted, retry_after_s, left),) = self._alone.lease([(key, rate, burst, 1)])
-        return Verdict(bool(granted), left, retry_after_s)
+        return Ruling(bool(granted), left, retry_after_s)
 
     def _sweep(self) -> None:
         if len(self._held) < self._sweep_at:

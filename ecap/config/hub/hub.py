@@ -24,7 +24,7 @@ from ecap.config.hub.rounds import Rounds
 from ecap.config.layers import overrides
 from ecap.config.layers.layer import Layer, Source
 from ecap.config.layers.overrides import Edit
-from ecap.config.protocol import Order, Report
+from ecap.config.protocol import Instruction, Report
 from ecap.config.rollout import canary as canaries
 from ecap.config.rollout import standing
 from ecap.config.rollout.canary import Canary
@@ -83,7 +83,7 @@ class Hub:
 
     # What members and operators call
 
-    async def exchange(self, report: Report) -> Order:
+    async def exchange(self, report: Report) -> Instruction:
         """Raises Fenced for a process that was replaced by another of its name."""
         await self._started.wait()
         return await self._open().rollout.answer(report)

@@ -21,10 +21,10 @@ from ecap.config.protocol import (
     Changes,
     Health,
     HubLink,
-    Order,
+    Instruction,
     Report,
     Snapshot,
-    Verdict,
+    Vote,
     leaves_of,
 )
 from ecap.config.settings.tree import Settings
@@ -71,8 +71,8 @@ class Member:
         self._prefixes: tuple[str, ...] = ()
         self._checks: tuple[str, ...] = ()
         self._staged: _Staged | None = None
-        self._prepared: Verdict | None = None
-        self._failed: Verdict | None = None
+        self._prepared: Vote | None = None
+        self._failed: Vote | None = None
         self._heard_at = clock()
         self._current = asyncio.Event()
         self._silence = metrics.config_silence_seconds.labels(name)
@@ -181,7 +181,7 @@ class Member:
             release=__version__,
         )
 
-    async def _obey(self, order: Order) -> None:
+    async def _obey(self, order: Instruction) -> None:
         if order.kind == "prepare":
             assert order.content is not None
             self._prepared, settings = await self._checked(order.content)
@@ -189,12 +189,12 @@ class Member:
         elif order.kind == "apply":
             await self._apply(order)
 
-    async def _checked(self, content: Snapshot | Changes) -> tuple[Verdict, Settings | None]:
+    async def _checked(self, content: Snapshot | Changes) -> tuple[Vote, Settings | None]:
         """With a yes the settings."""
         try:
             settings = content.settings(self.settings)
         except ValidationError as exc:
-            return Verdict(content.version, _invalid(exc)), None
+            return Vote(content.version, _invalid(exc)), None
         timeout_s = self.settings.hub.callback_timeout_s
         concerned = [item for item in self._concerned(settings, content) if item.checks]
         results = await subscriptions.outcomes(
@@ -203,7 +203,7 @@ class Member:
         verdict = self._verdict(content.version, settings, concerned, results)
         return verdict, settings if verdict.refusal is None else None
 
-    async def _apply(self, order: Order) -> None:
+    async def _apply(self, order: Instruction) -> None:
         settings = await self._to_apply(order)
         if settings is None:
             return
@@ -220,7 +220,7 @@ class Member:
             self._prepared = self._staged = None
         self._current.set()
 
-    async def _to_apply(self, order: Order) -> Settings | None:
+    async def _to_apply(self, order: Instruction) -> Settings | None:
         """What was prepared, or what comes with the order: who was not asked checks now."""
         if order.content is not None:
             verdict, settings = await self._checked(order.content)
@@ -244,9 +244,7 @@ class Member:
             and item.differs(self.settings, new)
         ]
 
-    async def _tell(
-        self, version: int, new: Settings, concerned: list[Subscription[Any]]
-    ) -> Verdict:
+    async def _tell(self, version: int, new: Settings, concerned: list[Subscription[Any]]) -> Vote:
         """All of them take `new`, or all are back on what they had."""
         old = self.settings
         timeout_s = old.hub.callback_timeout_s
@@ -270,7 +268,7 @@ class Member:
         new: Settings,
         concerned: list[Subscription[Any]],
         results: list[BaseException | None],
-    ) -> Verdict:
+    ) -> Vote:
         reasons = []
         for item, result in zip(concerned, results, strict=True):
             if isinstance(result, Exception):
@@ -278,10 +276,10 @@ class Member:
             elif isinstance(result, BaseException):
                 raise result
         if not reasons:
-            return Verdict(version)
+            return Vote(version)
         # Of both: a subscriber may speak of what it had and of what it was to have.
         hidden = redaction.secrets(leaves_of(new)) | redaction.secrets(leaves_of(self.settings))
-        return Verdict(version, redaction.scrub("; ".join(reasons), hidden))
+        return Vote(version, redaction.scrub("; ".join(reasons), hidden))
 
 
 def _invalid(error: ValidationError) -> str:

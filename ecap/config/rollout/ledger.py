@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ecap.config.protocol import Health, Report, Verdict
+from ecap.config.protocol import Health, Report, Vote
 from ecap.config.rollout.bell import Bell
 from ecap.errors import Fenced
 
@@ -25,8 +25,8 @@ class Membership:
     incarnation: str = ""
     kind: str = ""
     running: int = 0
-    prepared: Verdict | None = None
-    failed: Verdict | None = None
+    prepared: Vote | None = None
+    failed: Vote | None = None
     failed_at: float = 0.0
     health: Health = field(default_factory=Health)
     prefixes: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ecap.config.protocol import Order, Report, Snapshot
+from ecap.config.protocol import Instruction, Report, Snapshot
 from ecap.config.rollout import canary as canaries
 from ecap.config.rollout.canary import Canary
 from ecap.config.rollout.contents import Contents
@@ -42,7 +42,7 @@ class Rollout:
         self._asking: Snapshot | None = None
         self._asked: frozenset[str] = frozenset()
 
-    async def answer(self, report: Report) -> Order:
+    async def answer(self, report: Report) -> Instruction:
         """To a member: what it has to do, at once or when there is something.
 
         Raises Fenced for a process that was replaced.
@@ -57,7 +57,7 @@ class Rollout:
                     return order
                 left = deadline - self._clock()
                 if left <= 0:
-                    return Order("nothing", hold_s=self.timing.hold_s)
+                    return Instruction("nothing", hold_s=self.timing.hold_s)
                 if member.failed is not None:
                     left = min(left, self.timing.retry_s)
                 await self._ledger.call(timeout_s=left)
@@ -66,12 +66,12 @@ class Rollout:
             member.held -= 1
             member.seen_at = self._clock()
 
-    def _order(self, member: Membership) -> Order | None:
+    def _order(self, member: Membership) -> Instruction | None:
         asking = self._asking
         asked = asking is not None and member.name in self._asked
         if asking is not None and asked and not _voted(member, asking.version):
             missing = self._contents.of(member, asking)
-            return Order("prepare", asking.version, missing, self.timing.hold_s)
+            return Instruction("prepare", asking.version, missing, self.timing.hold_s)
         target = self.target(member.name)
         if member.running == target.version:
             return None
@@ -82,7 +82,7 @@ class Rollout:
         member.ordered = target.version
         ready = _voted(member, target.version)
         content = None if ready else self._contents.of(member, target)
-        return Order("apply", target.version, content, self.timing.hold_s)
+        return Instruction("apply", target.version, content, self.timing.hold_s)
 
     def target(self, name: str) -> Snapshot:
         """What this member is to run."""

@@ -9,9 +9,9 @@ from ecap.demo.shoppers.shelf import Basket, Shelf
 from ecap.demo.shoppers.steps import (
     Action,
     Browse,
+    Buy,
     Cancel,
     LogIn,
-    Order,
     Search,
     Sending,
     Step,
@@ -104,7 +104,7 @@ class Script:
             steps.append(Step(at_s, action))
         return steps
 
-    def _order(self, basket: Basket, *, place: Place | None = None) -> Order:
+    def _order(self, basket: Basket, *, place: Place | None = None) -> Buy:
         sending, patience_s = self._sending()
         card = self._who.card
         if self._orders and self._rng.random() < _SECOND_CARD:
@@ -131,9 +131,9 @@ class Script:
         patience_s: float = 0.0,
         *,
         planted: bool = False,
-    ) -> Order:
+    ) -> Buy:
         self._orders += 1
-        return Order(
+        return Buy(
             self._orders - 1, basket, card, device, place, sending, patience_s, planted=planted
         )
 

@@ -13,7 +13,7 @@ from ecap.demo.shoppers.account import BACKOFF_S, Account
 from ecap.demo.shoppers.door import Answer, FrontDoor
 from ecap.demo.shoppers.ledger import Accepted, Ledger
 from ecap.demo.shoppers.shelf import total_minor
-from ecap.demo.shoppers.steps import Action, Browse, Cancel, LogIn, Order, Search, View, Visit
+from ecap.demo.shoppers.steps import Action, Browse, Buy, Cancel, LogIn, Search, View, Visit
 from ecap.domain.values.ids import order_id
 from ecap.domain.values.money import to_decimal, to_minor
 from ecap.errors import Unavailable
@@ -63,7 +63,7 @@ class Shopper:
                     await self._tell("product.viewed", product_id=goods.id)
             case LogIn():
                 await self._account.log_in()
-            case Order():
+            case Buy():
                 await self._order(action)
             case Cancel(number):
                 await self._cancel(number)
@@ -90,7 +90,7 @@ class Shopper:
 
     # ---- orders
 
-    async def _order(self, order: Order) -> None:
+    async def _order(self, order: Buy) -> None:
         self._ledger.sent += 1
         key = f"{self._person.run}-{self._person.number}-{order.number}"
         match order.sending:
@@ -109,7 +109,7 @@ class Shopper:
             case "once":
                 await self._settle(order, key)
 
-    async def _settle(self, order: Order, key: str) -> None:
+    async def _settle(self, order: Buy, key: str) -> None:
         """Ask with the same key until there is an answer that will not change."""
         deadline = time.monotonic() + _SETTLE_S
         while time.monotonic() < deadline:
@@ -127,7 +127,7 @@ class Shopper:
         assert self._account.user is not None
         self._ledger.unsettled.add(order_id(self._account.user, key))
 
-    async def _send(self, order: Order, key: str, *, timeout_s: float = 10.0) -> Answer:
+    async def _send(self, order: Buy, key: str, *, timeout_s: float = 10.0) -> Answer:
         """Raises Unavailable."""
         return await self._door.ask(
             "POST",
@@ -158,7 +158,7 @@ class Shopper:
             },
         )
 
-    def _judge(self, answer: Answer, order: Order, key: str) -> bool:
+    def _judge(self, answer: Answer, order: Buy, key: str) -> bool:
         """Whether this answer is the last word."""
         if answer.status == 201:
             accepted = accepted_of(answer.document)

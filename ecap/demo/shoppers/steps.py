@@ -34,7 +34,7 @@ class LogIn:
 
 
 @dataclass(frozen=True)
-class Order:
+class Buy:
     """`number` counts the orders of this person. `planted`: a fraud, to be caught."""
 
     number: int
@@ -53,7 +53,7 @@ class Cancel:
     number: int
 
 
-Action = Browse | Search | View | LogIn | Order | Cancel
+Action = Browse | Search | View | LogIn | Buy | Cancel
 
 
 @dataclass(frozen=True)
@@ -73,5 +73,5 @@ class Visit:
     steps: tuple[Step, ...]
 
     @property
-    def orders(self) -> tuple[Order, ...]:
-        return tuple(step.action for step in self.steps if isinstance(step.action, Order))
+    def orders(self) -> tuple[Buy, ...]:
+        return tuple(step.action for step in self.steps if isinstance(step.action, Buy))

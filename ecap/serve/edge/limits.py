@@ -11,24 +11,24 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from ecap.actors.limits.borrower import Verdict
+from ecap.actors.limits.borrower import Ruling
 from ecap.config.settings.limits import Bucket
 from ecap.errors import Misconfigured, RateLimited
 
-__all__ = ["ClientAddress", "Limiter", "Verdict", "admit", "headers"]
+__all__ = ["ClientAddress", "Limiter", "Ruling", "admit", "headers"]
 
 
 class Limiter(Protocol):
-    def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict | None:
+    def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Ruling | None:
         """Decide from what this replica holds; None when it has to ask."""
         ...
 
-    async def take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict: ...
+    async def take(self, key: str, *, rate_per_s: float, burst: float) -> Ruling: ...
 
     def reconfigure(self, *, lease_s: float) -> None: ...
 
 
-async def admit(limiter: Limiter, key: str, bucket: Bucket) -> Verdict:
+async def admit(limiter: Limiter, key: str, bucket: Bucket) -> Ruling:
     """Raises RateLimited."""
     verdict = limiter.try_take(key, rate_per_s=bucket.rate_per_s, burst=bucket.burst)
     if verdict is None:
@@ -38,7 +38,7 @@ async def admit(limiter: Limiter, key: str, bucket: Bucket) -> Verdict:
     return verdict
 
 
-def headers(verdict: Verdict, bucket: Bucket) -> Sequence[tuple[bytes, bytes]]:
+def headers(verdict: Ruling, bucket: Bucket) -> Sequence[tuple[bytes, bytes]]:
     """`RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers."""
     full_s = math.ceil(bucket.burst / bucket.rate_per_s)
     return (

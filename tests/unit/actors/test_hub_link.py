@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ecap.actors.hub_link import HubConnection
-from ecap.config.protocol import Order, Report
+from ecap.config.protocol import Instruction, Report
 from ecap.errors import EcapError, Fenced, Misconfigured, Unavailable
 
 REPORT = Report("m", "one", "actor", 0)
@@ -14,7 +14,7 @@ REPORT = Report("m", "one", "actor", 0)
 class Hub:
     """Answers as it is told, and keeps what it was given to answer in."""
 
-    def __init__(self, *answers: Order | EcapError) -> None:
+    def __init__(self, *answers: Instruction | EcapError) -> None:
         self.answers = list(answers)
         self.patience_s: list[float] = []
 
@@ -27,7 +27,7 @@ class Hub:
 
 
 async def test_the_hub_says_how_long_it_may_be_silent() -> None:
-    hub = Hub(Order("nothing", hold_s=9.0), Order("nothing"), Order("nothing"))
+    hub = Hub(Instruction("nothing", hold_s=9.0), Instruction("nothing"), Instruction("nothing"))
     link = HubConnection(hub, hold_s=2.0)
     for _ in range(3):
         await link.exchange(REPORT)

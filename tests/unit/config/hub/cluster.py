@@ -16,7 +16,7 @@ from ecap.config.layers import schema
 from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.references import Reference
 from ecap.config.member.member import Member
-from ecap.config.protocol import Health, Order, Report
+from ecap.config.protocol import Health, Instruction, Report
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import Stored
@@ -87,7 +87,7 @@ class Cluster:
         self.hub: Hub | None = None
         self.members: dict[str, Member] = {}
         self.cut: set[str] = set()
-        self.link: Callable[[Report], Awaitable[Order]] = self.reach
+        self.link: Callable[[Report], Awaitable[Instruction]] = self.reach
         """What carries reports; a test may hold or alter what goes over it."""
         self._wall = wall
         self._hub_task: asyncio.Task[None] | None = None
@@ -142,10 +142,10 @@ class Cluster:
 
     # The link
 
-    async def exchange(self, report: Report) -> Order:
+    async def exchange(self, report: Report) -> Instruction:
         return await self.link(report)
 
-    async def reach(self, report: Report) -> Order:
+    async def reach(self, report: Report) -> Instruction:
         if self.hub is None or self._down.is_set() or report.member in self.cut:
             raise Unavailable("no hub")
         call = asyncio.create_task(self.hub.exchange(report))

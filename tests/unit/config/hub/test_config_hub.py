@@ -16,7 +16,7 @@ from virtual_time import clock, run
 from ecap.config.hub.history import verify
 from ecap.config.layers.layer import Given, Layer
 from ecap.config.layers.overrides import Edit
-from ecap.config.protocol import Changes, Health, Order, Report, Snapshot
+from ecap.config.protocol import Changes, Health, Instruction, Report, Snapshot
 from ecap.config.rollout.canary import Canary
 from ecap.config.settings.limits import Limits
 from ecap.config.settings.log import Log
@@ -328,9 +328,9 @@ async def test_a_check_that_the_hub_has_not_heard_of_refuses_all_the_same(
 async def test_a_member_of_another_release_is_asked_and_gets_everything(
     cluster: Cluster, late: bool
 ) -> None:
-    orders: list[Order] = []
+    orders: list[Instruction] = []
 
-    async def another(report: Report) -> Order:
+    async def another(report: Report) -> Instruction:
         if report.member != "d":
             return await cluster.reach(report)
         order = await cluster.reach(msgspec.structs.replace(report, release="another"))
@@ -352,7 +352,7 @@ async def test_a_member_of_another_release_is_asked_and_gets_everything(
 async def test_an_order_carries_what_the_member_lacks(cluster: Cluster) -> None:
     told: dict[str, list[Any]] = {}
 
-    async def listening(report: Report) -> Order:
+    async def listening(report: Report) -> Instruction:
         order = await cluster.reach(report)
         if order.kind != "nothing":
             told.setdefault(report.member, []).append((order.kind, order.content))
@@ -383,9 +383,9 @@ async def test_an_order_carries_what_the_member_lacks(cluster: Cluster) -> None:
 async def test_a_member_that_lost_what_it_prepared_is_sent_it_again(cluster: Cluster) -> None:
     b = cluster.members["b"]
     b.subscribe("fraud.deny_score", int, _nothing, check=lambda new: None)
-    lost: list[Order] = []
+    lost: list[Instruction] = []
 
-    async def losing(report: Report) -> Order:
+    async def losing(report: Report) -> Instruction:
         order = await cluster.reach(report)
         if order.kind == "apply" and order.content is None and not lost:
             lost.append(order)
@@ -547,11 +547,11 @@ async def test_a_member_that_talks_but_does_nothing_stops_the_change(
     cluster: Cluster, deaf_to: str, said: str
 ) -> None:
 
-    async def deaf(report: Report) -> Order:
+    async def deaf(report: Report) -> Instruction:
         order = await cluster.reach(report)
         if report.member == "b" and order.kind == deaf_to and order.version == 2:
             await asyncio.sleep(0.5)
-            return Order("nothing")
+            return Instruction("nothing")
         return order
 
     cluster.link = deaf

@@ -9,7 +9,7 @@ import pytest
 from ecap.config import Settings
 from ecap.config.member.member import Member
 from ecap.config.member.participation import taking_part
-from ecap.config.protocol import HubLink, Order, Report
+from ecap.config.protocol import HubLink, Instruction, Report
 from ecap.errors import EcapError, Fenced, Unavailable
 
 
@@ -21,7 +21,7 @@ class Link:
         self.asked = asyncio.Event()
         self.left: list[tuple[str, str]] = []
 
-    async def exchange(self, report: Report) -> Order:
+    async def exchange(self, report: Report) -> Instruction:
         self.asked.set()
         if self.trouble is not None:
             raise self.trouble

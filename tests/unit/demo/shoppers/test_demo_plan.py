@@ -11,7 +11,7 @@ from unit.demo.demo_world import shelf
 from ecap.config.settings.services.fraud import Fraud
 from ecap.demo.shoppers.plan import Wishes, plan
 from ecap.demo.shoppers.shelf import total_minor
-from ecap.demo.shoppers.steps import Order, Visit
+from ecap.demo.shoppers.steps import Buy, Visit
 from ecap.domain.fraud.features import features_of
 from ecap.domain.fraud.profile import Profile, Transaction
 from ecap.domain.fraud.scoring import judge
@@ -26,12 +26,12 @@ def planned(**wishes: object) -> list[Visit]:
     return plan(Wishes(**chosen), shelf(), run="r", thresholds=LIMITS)  # type: ignore[arg-type]
 
 
-def orders(visits: list[Visit]) -> list[tuple[float, Order]]:
+def orders(visits: list[Visit]) -> list[tuple[float, Buy]]:
     return [
         (step.at_s, step.action)
         for visit in visits
         for step in visit.steps
-        if isinstance(step.action, Order)
+        if isinstance(step.action, Buy)
     ]
 
 
@@ -77,11 +77,11 @@ def test_every_plan_can_be_followed(
             assert len(ids) == len(set(ids))
 
 
-def verdicts(visit: Visit) -> list[tuple[Order, str]]:
+def verdicts(visit: Visit) -> list[tuple[Buy, str]]:
     """What the real rules say when every event arrives at once."""
     history, found = Profile(), []
     for step in visit.steps:
-        if not isinstance(step.action, Order):
+        if not isinstance(step.action, Buy):
             continue
         order = step.action
         transaction = Transaction(
@@ -99,7 +99,7 @@ def verdicts(visit: Visit) -> list[tuple[Order, str]]:
 
 
 def test_the_rules_catch_what_is_planted_and_leave_honest_people_alone() -> None:
-    outcomes: dict[str, list[list[tuple[Order, str]]]] = defaultdict(list)
+    outcomes: dict[str, list[list[tuple[Buy, str]]]] = defaultdict(list)
     for visit in planned():
         outcomes[visit.person.kind].append(verdicts(visit))
     for kind in ("card_tester", "account_taker", "traveller"):

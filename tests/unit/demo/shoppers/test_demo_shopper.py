@@ -19,9 +19,9 @@ from ecap.demo.shoppers.shelf import Wanted
 from ecap.demo.shoppers.steps import (
     Action,
     Browse,
+    Buy,
     Cancel,
     LogIn,
-    Order,
     Sending,
     Step,
     View,
@@ -128,8 +128,8 @@ def problem(status: int, slug: str) -> Answer:
 
 def order(
     number: int = 0, *, sending: Sending = "once", card: str = "card", planted: bool = False
-) -> Order:
-    return Order(number, (GOODS,), card, "phone", PLACES[0], sending, 0.01, planted=planted)
+) -> Buy:
+    return Buy(number, (GOODS,), card, "phone", PLACES[0], sending, 0.01, planted=planted)
 
 
 async def shop_with(shop: Shop, *actions: Action, kind: Any = "honest") -> Ledger:

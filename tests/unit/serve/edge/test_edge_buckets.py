@@ -6,7 +6,7 @@ import pytest
 
 from ecap.config.settings.limits import Bucket
 from ecap.errors import RateLimited
-from ecap.serve.edge.limits import ClientAddress, Verdict, admit, headers
+from ecap.serve.edge.limits import ClientAddress, Ruling, admit, headers
 
 CLIENT = ClientAddress(("10.0.0.0/8", "127.0.0.1/32", "::1/128"))
 
@@ -44,18 +44,18 @@ BUCKET = Bucket(rate_per_s=10, burst=25)
 
 
 class Fixed:
-    def __init__(self, held: Verdict | None, asked: Verdict) -> None:
+    def __init__(self, held: Ruling | None, asked: Ruling) -> None:
         self.held = held
         self.asked = asked
 
-    def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict | None:
+    def try_take(self, key: str, *, rate_per_s: float, burst: float) -> Ruling | None:
         return self.held
 
-    async def take(self, key: str, *, rate_per_s: float, burst: float) -> Verdict:
+    async def take(self, key: str, *, rate_per_s: float, burst: float) -> Ruling:
         return self.asked
 
 
-YES, NO = Verdict(True, 7, 0.0), Verdict(False, 0, 2.5)
+YES, NO = Ruling(True, 7, 0.0), Ruling(False, 0, 2.5)
 
 
 async def test_the_ledger_is_asked_only_when_needed() -> None:
