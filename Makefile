@@ -2,7 +2,7 @@
 # Only relative paths: the folder may have spaces in its name.
 
 .DEFAULT_GOAL := help
-.PHONY: help env up down test infra bench demo lock clean
+.PHONY: help env up down test lint unit coverage infra bench demo lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
@@ -47,12 +47,22 @@ down: $(STAMP)  ## end what `make up` started in another terminal
 
 test: $(STAMP)  ## every check and test (ARGS="-k words" narrows the tests)
 	@$(PY) -m compileall -q ecap
+	@$(MAKE) lint
+	@$(if $(ARGS),echo "infra: not with ARGS",$(MAKE) infra)
+	$(call step,pytest,$(PY) -m pytest --durations=15 $(ARGS))
+
+lint: $(STAMP)  ## formatting, rules, types and import contracts: what the commit hook runs
 	$(call step,ruff check,$(PY) -m ruff check .)
 	$(call step,ruff format,$(PY) -m ruff format --check .)
 	$(call step,mypy,$(PY) -m mypy)
 	$(call step,lint-imports,$(VENV)/bin/lint-imports)
-	@$(if $(ARGS),echo "infra: not with ARGS",$(MAKE) infra)
-	$(call step,pytest,$(PY) -m pytest --durations=15 $(ARGS))
+
+unit: $(STAMP)  ## the tests that need no server (ARGS="-k words" narrows them)
+	$(call step,pytest,$(PY) -m pytest tests/unit -q $(ARGS))
+
+coverage: $(STAMP)  ## which lines the unit and integration tests run; shown, no gate
+	@$(PY) -m coverage run --source ecap -m pytest tests/unit tests/integration -q $(ARGS)
+	@$(PY) -m coverage report --skip-covered --sort=cover
 
 infra: $(STAMP)  ## every check of infra/ and deploy/, with planted faults; part of `make test`
 	@$(MAKE) $(INFRA)/.installed || echo "SKIP: the tools of these checks cannot be installed here"
@@ -81,6 +91,6 @@ lock: $(STAMP)  ## pin again after a change in pyproject.toml
 		--generate-hashes --universal --python-version 3.11 --no-header -o infra/checks/$$name.lock; done
 
 clean:  ## remove the environment and caches; the data in .ecap stays
-	@rm -rf $(VENV) $(INFRA) build bench-results *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf $(VENV) $(INFRA) build bench-results *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	@find ecap tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -201,7 +202,7 @@ class Child:
     async def start(cls, *argv: str, environ: Mapping[str, str]) -> Child:
         script = Path(__file__).parent / "integration" / "actors" / "stream_child.py"
         process = await asyncio.create_subprocess_exec(
-            os.sys.executable,
+            sys.executable,
             str(script),
             *argv,
             env={**os.environ, **environ, "PYTHONPATH": str(Path(__file__).parent)},

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        super().__init__()
-        self._now = 1000.0
-        self._poll = self._selector.select
-        self._selector.select = self._jump
+class VirtualSelector(selectors.DefaultSelector):
+    now_s = 1000.0
 
-    def time(self) -> float:
-        return self._now
-
-    def _jump(self, timeout: float | None = None) -> Any:
-        ready = self._poll(0)
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
         if not ready:
             if timeout is None:
                 raise RuntimeError("every task waits for another")
-            self._now += max(0.0, timeout)
+            self.now_s += max(0.0, timeout)
         return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._clock = VirtualSelector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        return self._clock.now_s
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:

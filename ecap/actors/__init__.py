@@ -1,1 +1,1 @@
-"""Plain classes with start, stop and health; their Ray bindings are in `remote`."""
+"""Plain classes with start, stop and health; their Ray bindings are in `ecap.runtime`."""

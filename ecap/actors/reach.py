@@ -1,6 +1,6 @@
 """Ray actors as a caller sees them: found by name, found again when replaced.
 
-Apart from `remote`, so that replicas do not import what actors are made of.
+Apart from `ecap.runtime`, so that replicas do not import what actors are made of.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Hosted:
         return {**self._actor.health(), "pid": os.getpid()}
 
     async def call(self, question: bytes) -> bytes:
-        """Made by `packing`, and so is the answer."""
+        """Made by `packets`, and so is the answer."""
         if self._refused:
             return packed(Raised(self._refused))
         return await answered(self._name, self._actor.handle, question)

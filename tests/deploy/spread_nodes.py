@@ -99,7 +99,8 @@ _PORTS = {
 
 def replicas() -> dict[str, int]:
     """How many run, by the address of their node."""
-    ips = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    ips = {node["NodeID"]: node["NodeManagerAddress"] for node in nodes}
     details = serve_details()
     found = Counter(
         ips[replica["node_id"]]
@@ -111,8 +112,9 @@ def replicas() -> dict[str, int]:
 
 
 def serve_details() -> Any:
-    controller = serve.context._get_global_client()._controller
-    return ray.get(controller.get_serve_instance_details.remote())
+    client = serve.context._get_global_client()
+    assert client is not None
+    return ray.get(client._controller.get_serve_instance_details.remote())
 
 
 async def until(true: Callable[[], bool], what: str) -> None:

@@ -44,7 +44,7 @@ def test_a_cluster_deploys_with_the_options_of_ecap_up(environment: str) -> None
         assert app.route_prefix == route_prefix(app.name)
         assert app.args == {"service": app.name}
         (deployed,) = app.deployments
-        for name, wanted in options(settings, app.name).items():
+        for name, wanted in options(settings, app.args["service"]).items():
             assert _plain(getattr(deployed, name), wanted) == _plain(wanted, wanted), name
 
 

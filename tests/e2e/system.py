@@ -132,9 +132,9 @@ class System:
         found = (await self.actors()).get(name, {})
         return (found.get("health") or {}).get("pid") if found.get("state") == "running" else None
 
-    async def pids(self) -> dict[str, int]:
+    async def pids(self) -> dict[str, int | None]:
         """Of every actor and of one replica of each service: who was restarted differs."""
-        found = {}
+        found: dict[str, int | None] = {}
         for name, actor in (await self.actors()).items():
             found[f"actor {name}"] = (actor.get("health") or {}).get("pid")
         for service in SERVICES:

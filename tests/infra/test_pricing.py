@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 TERRAFORM = Path(__file__).parents[2] / "infra" / "terraform"
 sys.path.insert(0, str(TERRAFORM))
 
-from pricing.resources import Unpriced, lines  # noqa: E402 - found on the path set above
-from pricing.tariff import Tariff  # noqa: E402
+resources = importlib.import_module("pricing.resources")  # found on the path set above
+Unpriced, lines = resources.Unpriced, resources.lines
+Tariff = importlib.import_module("pricing.tariff").Tariff
 
 
 def plan(*resources: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The Unix sockets of the actors of one node: where they are, and what goes over them.
 
 A connection begins with one byte from either side, the version; then frames, each its length,
-the number of its request, and what `packing` makes. Whoever is let in can have pickles loaded,
+the number of its request, and what `packets` makes. Whoever is let in can have pickles loaded,
 so the folder is for one account alone, and both sides ask the kernel who the other is.
 """
 

@@ -1,6 +1,6 @@
 """The eight Serve applications and the actors on the local node.
 
-Imported late, as `ray_head` is.
+Imported late, as `head` is.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,19 @@ def plain(arguments: Sequence[str]) -> list[str] | None:
     return rest if rest and rest[0].endswith(".py") else None
 
 
+def quoted(argument: str) -> str:
+    """Ray pastes the interpreter of an environment into a line for bash as it is: in a folder
+    with a space no worker would start, and whoever waits for it would wait for ever."""
+    if not argument.startswith(_CONTEXT):
+        return argument
+    context = json.loads(argument.removeprefix(_CONTEXT) or "{}")
+    executable = context.get("py_executable")
+    # It may also be a command with arguments, as "uv run": that is meant for bash.
+    if executable and os.path.isfile(executable):
+        context["py_executable"] = shlex.quote(executable)
+    return _CONTEXT + json.dumps(context)
+
+
 def ask(path: str, argv: Sequence[str]) -> int:
     """The process id of the worker. Raises OSError or ValueError when there is none."""
     question = {"argv": argv, "environ": dict(os.environ), "cwd": os.getcwd()}
@@ -61,7 +75,7 @@ def main() -> None:
             return
     # Ray's own program for this stands beside the worker's.
     setup = os.path.join(os.path.dirname(arguments[0]), "setup_worker.py")
-    os.execv(sys.executable, [sys.executable, setup, *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, setup, *map(quoted, arguments)])  # noqa: S606
 
 
 if __name__ == "__main__":

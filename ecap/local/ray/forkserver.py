@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import random
 import runpy
 import select
 import selectors
@@ -77,6 +78,11 @@ def preload() -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise RuntimeError(f"{threads} threads after the imports: no worker can be forked")
+    # Generators that are there by now, ours and those of libraries, would draw the same numbers
+    # in every fork: all replicas made the ids of one trace.
+    for found in gc.get_objects():
+        if isinstance(found, random.Random):
+            os.register_at_fork(after_in_child=found.seed)
     # Collecting would touch, and so copy, every page that is shared.
     gc.collect()
     gc.freeze()

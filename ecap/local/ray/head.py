@@ -1,7 +1,7 @@
 """Ray's head node inside this process, without the parts a laptop does not need.
 
 Ray reads its environment when it is imported, so this module is imported only by
-`ray_node`, after the environment is set. `ray start` would cost a process of
+`node`, after the environment is set. `ray start` would cost a process of
 93 MB, a client server open to all interfaces, and a second on the way to ready;
 `ray._private.node.Node` is what both it and `ray.cluster_utils.Cluster` use. The
 kernel ends the node's processes when this one dies.

@@ -51,7 +51,7 @@ class OpenBao:
         return f"http://{LOOPBACK}:{self.port}"
 
     def settings(self, role: str) -> VaultSettings:
-        """Raises KeyError for a role that is none of `vault_first.ROLES`."""
+        """Raises KeyError for a role that is none of `vault_setup.ROLES`."""
         log_in = self._log_ins[role]
         return VaultSettings(
             address=self.address,

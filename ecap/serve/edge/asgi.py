@@ -1,6 +1,6 @@
 """The edge: what every replica does to every request, in one ASGI application.
 
-Instruction: ids and trace, CORS preflight, routing, deadline, identity, scope, limits,
+Order: ids and trace, CORS preflight, routing, deadline, identity, scope, limits,
 body size, arguments, handler, gzip, log, metrics. It is one class and not a stack
 of middlewares because each layer of those costs as much as all of this together.
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from integration.actors.counting import applied, orders, place, reconcile, until
@@ -37,11 +38,15 @@ def shard(world: World, name: str = "a", **more: str) -> Awaitable[Child]:
 
 
 async def under_load(
-    world: World, fault: Callable[[], Awaitable[None]], *, batches: int = BATCHES, size: int = SIZE
+    world: World,
+    fault: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    batches: int = BATCHES,
+    size: int = SIZE,
 ) -> list[Event]:
     """Orders arrive all the while; `fault` strikes after a third of them was applied."""
     events = orders(batches * size)
-    struck = None
+    struck: asyncio.Task[None] | None = None
     for batch in range(batches):
         await _placed(world, events[batch * size : (batch + 1) * size])
         if struck is None and batch >= batches // 3:

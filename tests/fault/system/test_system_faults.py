@@ -74,7 +74,9 @@ async def test_the_fraud_shard_is_killed(system: System, loading: Loading, books
                       count(*) FILTER (WHERE NOT d.scored_live)
                FROM orders.orders o JOIN fraud.decisions d ON d.transaction_id = o.id
                WHERE o.user_id = ANY($1)"""
-    approved_unscored, not_reviewed, without = await books.fetchrow(query, load.users, _UNAVAILABLE)
+    row = await books.fetchrow(query, load.users, _UNAVAILABLE)
+    assert row is not None
+    approved_unscored, not_reviewed, without = row
     assert (approved_unscored, not_reviewed) == (0, 0)
     assert without == await unscored(load) > 0
 
@@ -92,9 +94,11 @@ async def test_the_ledger_of_limits_and_the_supervisor_are_killed(
         (supervisor,) = system.supervisor()
         system.kill(supervisor)
         assert len(await system.services()) == 8
-        system.kill(before["actor limits"])
+        limits = before["actor limits"]
+        assert limits is not None
+        system.kill(limits)
         await load.more(10)
-        await another(system, "limits", than=before["actor limits"])
+        await another(system, "limits", than=limits)
         await until(lambda: system.supervisor() - {supervisor}, what="another supervisor")
         await load.more(5)
     # The new supervisor adopts what it finds running.
@@ -103,7 +107,7 @@ async def test_the_ledger_of_limits_and_the_supervisor_are_killed(
         assert after[name] == before[name], name
 
 
-async def _all_known(system: System) -> dict[str, int] | None:
+async def _all_known(system: System) -> dict[str, int | None] | None:
     found = await system.pids()
     known = {"actor limits", "actor relay", "actor fraud-0", "actor streams-0"} <= found.keys()
     return found if known and all(found.values()) else None

@@ -17,7 +17,7 @@ from ecap.config import load
 
 async def main() -> None:
     if sys.argv[1] == "relay":
-        actor = OutboxRelay(load())
+        actor: OutboxRelay | Shard = OutboxRelay(load())
     else:
         actor = Shard(load(), [Counting(sys.argv[2])], member=sys.argv[2])
     ended = asyncio.Event()

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,18 @@ class Kube:
             pytest.skip("a real cluster does not misbehave on demand")
         return self._server
 
-    async def config_map(self, name: str, labels: dict[str, str] = LABEL, **data: str) -> None:
+    async def config_map(
+        self, name: str, data: Mapping[str, str], *, labels: Mapping[str, str] = LABEL
+    ) -> None:
         body = {"metadata": {"name": name, "labels": labels}, "data": data}
         with suppress(client.ApiException):
             await self.admin.create_namespaced_config_map(self._namespace, body)
             return
         await self.admin.replace_namespaced_config_map(name, self._namespace, body)
 
-    async def secret(self, name: str, labels: dict[str, str] = LABEL, **data: str) -> None:
+    async def secret(
+        self, name: str, data: Mapping[str, str], *, labels: Mapping[str, str] = LABEL
+    ) -> None:
         encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
         body = {"metadata": {"name": name, "labels": labels}, "data": encoded}
         with suppress(client.ApiException):
@@ -75,7 +79,9 @@ def _kubeconfig(address: str) -> dict[str, Any]:
 @asynccontextmanager
 async def _admin(kubeconfig: Path) -> AsyncIterator[Any]:
     configuration = client.Configuration()
-    await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    await config.load_kube_config(  # type: ignore[no-untyped-call]
+        str(kubeconfig), client_configuration=configuration
+    )
     async with client.ApiClient(configuration) as api:
         yield client.CoreV1Api(api)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -24,7 +25,7 @@ from ecap.config.settings.mesh import CallPolicySettings, Mesh
 from ecap.domain.fraud.scoring import ScoreAnswer, ScoreQuestion
 from ecap.domain.values.ids import new_id
 from ecap.errors import Misconfigured, NotFound, Retryable
-from ecap.mesh import MeshClients, Unreached
+from ecap.mesh import MeshClients, Transport, Unreached
 from ecap.runtime import roster
 from ecap.runtime.cluster import ensure_supervisor, statuses, stop_all
 
@@ -37,7 +38,7 @@ def node() -> Iterator[None]:
         num_cpus=4,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=100 << 20,
     )
     yield
@@ -123,7 +124,8 @@ async def test_actors_start_answer_survive_and_stop(
 
         await until(answered)
         through_ray = RayActorTransport("fraud-0")
-        for name, transport in {"socket": direct, "Ray": through_ray}.items():
+        ways: dict[str, Transport] = {"socket": direct, "Ray": through_ray}
+        for name, transport in ways.items():
             waits = []
             for _ in range(100):
                 started = asyncio.get_running_loop().time()

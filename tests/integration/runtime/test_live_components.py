@@ -20,6 +20,7 @@ from ecap.config.member.follows import Follow
 from ecap.config.member.member import Member
 from ecap.config.protocol import leaves_of
 from ecap.config.settings.tree import Settings
+from ecap.local.up import SERVICES
 
 # The pool is not among them: to change it there has to be a PostgreSQL.
 CHANGES: Mapping[str, tuple[Any, ...]] = {
@@ -111,7 +112,11 @@ async def test_every_one_of_these_changes_reaches_something() -> None:
 async def test_a_refused_change_leaves_everything_as_it_was() -> None:
     feed = Feed()
     async with AsyncExitStack() as stack:
-        bad = {"fraud.review_score": 90, "stream.late_after_s": 5, "smtp.host": None}
+        bad: dict[str, Any] = {
+            "fraud.review_score": 90,
+            "stream.late_after_s": 5,
+            "smtp.host": None,
+        }
         bad |= {"http.trusted_proxies": ["nowhere"], "http.max_body_bytes": 77}
         names = ("orders", "fraud-0", "streams-0")
         running = {name: await _open(stack, name, BASE, feed) for name in names}
@@ -125,8 +130,11 @@ async def test_a_refused_change_leaves_everything_as_it_was() -> None:
 
 
 async def _open(stack: AsyncExitStack, name: str, settings: Settings, feed: Feed) -> Any:
-    kind = actor if "-" in name or name == "relay" else replica
-    found = await stack.enter_async_context(kind(name, settings, feed))  # type: ignore[operator]
+    found: Any
+    if name in SERVICES:
+        found = await stack.enter_async_context(replica(name, settings, feed))
+    else:
+        found = await stack.enter_async_context(actor(name, settings, feed))
     await feed.heard(name)
     return found
 

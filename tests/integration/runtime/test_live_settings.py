@@ -46,7 +46,7 @@ EVERY_REPLICA = {
 }  # fmt: skip
 EVERY_ACTOR = {"log.level", "telemetry.sample_ratio"}
 EVERY_SHARD = EVERY_ACTOR | {"postgres", "stream"}
-FOLLOWED = {
+FOLLOWED: dict[str, set[str]] = {
     **dict.fromkeys(SERVICES, EVERY_REPLICA),
     "auth": EVERY_REPLICA | {"auth"},
     "analytics": EVERY_REPLICA | {"auth.access_ttl_s"},

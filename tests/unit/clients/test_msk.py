@@ -35,7 +35,8 @@ def url_of(token: str) -> str:
 
 
 def test_the_signature_is_that_of_aws() -> None:
-    keys = Credentials(*KEYS.values(), expires=None)
+    key_id, secret, session_token = KEYS.values()
+    keys = Credentials(key_id, secret, session_token, expires=None)
     split = urlsplit(presigned("eu-west-1", keys, now=AT))
     query = parse_qs(split.query)
     assert (split.scheme, split.netloc, split.path) == (

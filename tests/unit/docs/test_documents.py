@@ -12,7 +12,7 @@ from ecap.cli.openapi import whole
 from ecap.serve.endpoints import apidoc
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_api_page_is_current() -> None:
@@ -20,13 +20,13 @@ def test_the_api_page_is_current() -> None:
     assert page == apidoc.markdown(whole()), "run: ecap openapi --markdown > docs/api.md"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_exist(page: Path) -> None:
     for command in re.findall(r"(?:^|`|bin/)ecap ([a-z]+)", page.read_text(), re.MULTILINE):
         assert command in COMMANDS, f"{page.name} names `ecap {command}`"

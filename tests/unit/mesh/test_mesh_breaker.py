@@ -138,7 +138,8 @@ def test_calls_from_before_the_opening_do_not_judge_the_probes() -> None:
         breaker.forget(ticket)
     second = breaker.admit(5)
     assert breaker.admit(5) is None
-    assert breaker.state is State.HALF_OPEN
+    meanwhile = breaker.state
+    assert meanwhile is State.HALF_OPEN
     assert probe is not None
     assert second is not None
     for ticket in (probe, second):

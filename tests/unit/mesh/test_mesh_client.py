@@ -252,7 +252,8 @@ class TestTheBreaker:
             mesh = client(callee, EAGER, name="breaking")
             for _ in range(2):
                 await failing(mesh.call("pay"))
-            assert mesh.breaker_state is State.OPEN
+            state = mesh.breaker_state
+            assert state is State.OPEN
             assert sample("ecap_mesh_breaker_state", "breaking") == 2
             error = await failing(mesh.call("pay"))
             assert isinstance(error, Unavailable)

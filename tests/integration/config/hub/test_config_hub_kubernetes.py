@@ -39,7 +39,7 @@ def in_cluster(
 
 @pytest.fixture
 async def hub(in_cluster: dict[str, str], kube: Kube) -> AsyncIterator[ConfigHub]:
-    await kube.config_map("shop", **{KEY: "7"})
+    await kube.config_map("shop", {KEY: "7"})
     async with started(in_cluster) as running:
         await well(running)
         yield running
@@ -61,7 +61,7 @@ async def test_config_maps_reach_members_and_fall_back(
 ) -> None:
     assert one.settings.orders.max_lines == 7
     assert (await explained(hub, KEY))["source"] == "kubernetes"
-    await kube.config_map("shop", **{KEY: "8", "fraud.deny_score": "90"})
+    await kube.config_map("shop", {KEY: "8", "fraud.deny_score": "90"})
     await until(lambda: one.settings.fraud.deny_score == 90)
     assert one.settings.orders.max_lines == 8
     await hub.handle("change", change(9), {})
@@ -79,10 +79,10 @@ async def test_a_secret_is_read_by_reference_and_again_when_it_changes(
         found = one.settings.smtp.password
         return None if found is None else found.get_secret_value()
 
-    await kube.secret("mail", labels={"ecap.io/config": "true"}, password="canary-one")
-    await kube.config_map("mail", **{"smtp.password": "k8s:mail/password"})
+    await kube.secret("mail", {"password": "canary-one"}, labels={"ecap.io/config": "true"})
+    await kube.config_map("mail", {"smtp.password": "k8s:mail/password"})
     await until(lambda: password() == "canary-one")
-    await kube.secret("mail", labels={"ecap.io/config": "true"}, password="canary-two")
+    await kube.secret("mail", {"password": "canary-two"}, labels={"ecap.io/config": "true"})
     await until(lambda: password() == "canary-two")
     page = await hub.handle("history", {"limit": 50, "before": None}, {})
     assert "canary" not in repr(page)
@@ -91,10 +91,10 @@ async def test_a_secret_is_read_by_reference_and_again_when_it_changes(
 async def test_a_bad_config_map_is_refused_and_said(
     hub: ConfigHub, one: Member, kube: Kube
 ) -> None:
-    await kube.config_map("shop", **{KEY: "none"})
+    await kube.config_map("shop", {KEY: "none"})
     await until(lambda: KEY in hub.health()["sources"]["kubernetes"])
     assert one.settings.orders.max_lines == 7
-    await kube.config_map("shop", **{KEY: "8"})
+    await kube.config_map("shop", {KEY: "8"})
     await until(lambda: one.settings.orders.max_lines == 8)
     await until(lambda: hub.health()["sources"]["kubernetes"] == "ok")
 
@@ -102,7 +102,7 @@ async def test_a_bad_config_map_is_refused_and_said(
 async def test_what_only_a_restart_changes_is_taken_by_the_next_start(
     hub: ConfigHub, one: Member, kube: Kube, in_cluster: dict[str, str]
 ) -> None:
-    await kube.config_map("shop", **{KEY: "7", "stream.shards.fraud": "3"})
+    await kube.config_map("shop", {KEY: "7", "stream.shards.fraud": "3"})
     await until(lambda: "stream.shards.fraud" in hub.health()["sources"]["kubernetes"])
     with pytest.raises(Conflict):
         await hub.handle("change", change(3, key="stream.shards.fraud"), {})
@@ -122,6 +122,6 @@ async def test_changes_go_on_while_the_api_server_is_away(
     await hub.handle("change", change(6), {})
     assert one.settings.orders.max_lines == 6
     kube.server.faults.clear()
-    await kube.config_map("shop", **{"fraud.deny_score": "91"})
+    await kube.config_map("shop", {"fraud.deny_score": "91"})
     await until(lambda: one.settings.fraud.deny_score == 91)
     await until(lambda: hub.health()["sources"]["kubernetes"] == "ok")

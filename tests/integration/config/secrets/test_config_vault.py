@@ -165,7 +165,8 @@ async def test_renewal_at_two_thirds_and_a_new_log_in_at_the_end(bao: Bao) -> No
     clock = Clock()
     opened = session(settings, clock)
     await opened.call(lambda s: s.state("x"))
-    first: Any = opened._secrets
+    first = opened._secrets
+    assert first is not None
     clock.now = 33.0
     await opened.keep_alive()
     assert first.lease.duration_s == opened.lease.duration_s == 60

@@ -57,9 +57,9 @@ async def following(kube: Kube) -> AsyncIterator[Follower]:
 
 
 async def test_settings_in_objects_follow_them(kube: Kube) -> None:
-    await kube.config_map("b", **{"orders.max_lines": "7", "log.level": "DEBUG"})
-    await kube.config_map("a", **{"base.yaml": "orders: {max_lines: 3, currency: EUR}\n"})
-    await kube.config_map("other", labels={}, **{"orders.currency": "XXX"})
+    await kube.config_map("b", {"orders.max_lines": "7", "log.level": "DEBUG"})
+    await kube.config_map("a", {"base.yaml": "orders: {max_lines: 3, currency: EUR}\n"})
+    await kube.config_map("other", {"orders.currency": "XXX"}, labels={})
     async with following(kube) as follower:
         wanted: dict[str, Any] = {
             "orders.max_lines": "7",
@@ -69,20 +69,20 @@ async def test_settings_in_objects_follow_them(kube: Kube) -> None:
         reading = await follower.until(wanted)
         given = reading.layers["kubernetes"].values["orders.currency"]
         assert given.place == "configmap a/base.yaml:1"
-        await kube.config_map("b", ECAP__HTTP__CORS__ORIGINS="[http://a]")
+        await kube.config_map("b", {"ECAP__HTTP__CORS__ORIGINS": "[http://a]"})
         await follower.until(
             {"orders.max_lines": 3, "orders.currency": "EUR", "http.cors.origins": ["http://a"]}
         )
         await kube.delete_config_map("a")
         await follower.until({"http.cors.origins": ["http://a"]})
-        await kube.config_map("b", labels={}, **{"orders.max_lines": "1"})
+        await kube.config_map("b", {"orders.max_lines": "1"}, labels={})
         await follower.until({})
         assert follower.source.health.reachable
 
 
 async def test_secrets_are_values_and_references(kube: Kube) -> None:
-    await kube.secret("db", ECAP__POSTGRES__PASSWORD="vault:not#read", password="one")
-    await kube.secret("plain", labels={}, key="two")
+    await kube.secret("db", {"ECAP__POSTGRES__PASSWORD": "vault:not#read", "password": "one"})
+    await kube.secret("plain", {"key": "two"}, labels={})
     async with following(kube) as follower:
         reading = await follower.until({"postgres.password": "vault:not#read"})
         given = reading.layers["kubernetes"].values["postgres.password"]
@@ -93,25 +93,25 @@ async def test_secrets_are_values_and_references(kube: Kube) -> None:
         assert await read(parse("k8s:plain/key", where="x"), "x") == "two"
         with pytest.raises(Misconfigured, match=r"^here: Kubernetes has no k8s:db/no"):
             await read(parse("k8s:db/no", where="x"), "here")
-        await kube.secret("db", password="three")
+        await kube.secret("db", {"password": "three"})
         await follower.until({})
         assert await read(parse("k8s:db/password", where="x"), "x") == "three"
 
 
 async def test_a_bad_config_map_keeps_the_last_good(kube: Kube) -> None:
-    await kube.config_map("a", **{"orders.max_lines": "1"})
+    await kube.config_map("a", {"orders.max_lines": "1"})
     async with following(kube) as follower:
         await follower.until({"orders.max_lines": "1"})
-        await kube.config_map("a", **{"base.yaml": "orders: {a: 1, a: 2}"})
-        await kube.config_map("b", **{"orders.currency": "EUR"})
-        await kube.config_map("a", **{"orders.max_lines": "2"})
+        await kube.config_map("a", {"base.yaml": "orders: {a: 1, a: 2}"})
+        await kube.config_map("b", {"orders.currency": "EUR"})
+        await kube.config_map("a", {"orders.max_lines": "2"})
         await follower.until({"orders.max_lines": "2", "orders.currency": "EUR"})
 
 
 async def test_a_long_list_comes_in_pages(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ecap.config.sources.kubernetes_api._PAGE", 2)
     for number in range(5):
-        await kube.config_map(f"m{number}", **{f"flags.f{number}": "true"})
+        await kube.config_map(f"m{number}", {f"flags.f{number}": "true"})
     async with following(kube) as follower:
         await follower.until({f"flags.f{number}": "true" for number in range(5)})
 
@@ -122,32 +122,32 @@ async def test_the_end_of_a_watch_is_not_noticed(kube: Kube) -> None:
         await follower.until({})
         lists = kube.server.lists
         await until(lambda: len(kube.server.watches) >= 4)
-        await kube.config_map("a", **{"orders.max_lines": "1"})
+        await kube.config_map("a", {"orders.max_lines": "1"})
         await follower.until({"orders.max_lines": "1"})
         assert kube.server.lists == lists  # went on from a bookmark
         assert kube.server.bookmarks > 0
 
 
 async def test_an_expired_version_is_listed_again(kube: Kube) -> None:
-    await kube.config_map("a", **{"orders.max_lines": "1"})
+    await kube.config_map("a", {"orders.max_lines": "1"})
     async with following(kube) as follower:
         await follower.until({"orders.max_lines": "1"})
         lists = kube.server.lists
         kube.server.compact()
-        await kube.config_map("a", **{"orders.max_lines": "2"})
+        await kube.config_map("a", {"orders.max_lines": "2"})
         await follower.until({"orders.max_lines": "2"})
         assert kube.server.lists > lists
 
 
 async def test_a_server_that_breaks_off_and_refuses_is_asked_again(kube: Kube) -> None:
-    await kube.config_map("a", **{"orders.max_lines": "1"})
+    await kube.config_map("a", {"orders.max_lines": "1"})
     async with following(kube) as follower:
         await follower.until({"orders.max_lines": "1"})
         waiting = asyncio.create_task(follower.until({"orders.max_lines": "2"}))
         kube.server.faults.extend([500, 503, 401, 429])
         kube.server.cut()
         await until(lambda: not kube.server.faults)
-        await kube.config_map("a", **{"orders.max_lines": "2"})
+        await kube.config_map("a", {"orders.max_lines": "2"})
         await waiting
         assert follower.source.health.last_error_at is not None
         assert follower.source.health.last_error is None

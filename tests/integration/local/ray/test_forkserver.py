@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,19 +18,26 @@ from typing import Any
 
 import psutil
 import pytest
+from ray._private.workers import setup_worker
 
 from ecap.local.ray import forked_worker
 
 _FACTS = """
-import json, os, random, sys
+import gc, json, os, random, sys
 from ray._raylet import WorkerID
 from ecap.domain.values.ids import new_id
+from ecap.mesh import Trace
+def generators():
+    gc.unfreeze()
+    every = [one for one in gc.get_objects() if isinstance(one, random.Random)]
+    return [one for one in every if not isinstance(one, random.SystemRandom)]
 print(json.dumps({
     "name": __name__, "argv": sys.argv, "path": sys.path[0], "cwd": os.getcwd(),
     "given": os.environ.get("GIVEN"), "own": "OWN" in os.environ, "pid": os.getpid(),
     "parent": os.getppid(), "group": os.getpgid(0), "stdin": sys.stdin.read(),
     "id": str(new_id()), "ray": WorkerID.from_random().hex(),
-    "random": random.random(), "urandom": os.urandom(8).hex(),
+    "random": random.random(), "urandom": os.urandom(8).hex(), "trace": Trace.new(),
+    "states": sorted({str(hash(one.getstate())) for one in generators()}),
     "imported": "ecap.serve.orders.routes" in sys.modules and "ray" in sys.modules,
     "oom": open("/proc/self/oom_score_adj").read().strip(),
 }), file=sys.stderr)
@@ -114,8 +122,38 @@ def test_a_fork_is_what_a_started_program_would_be(server: Server) -> None:
 def test_forks_share_no_randomness(server: Server) -> None:
     """Ray takes two tasks of one id for a fault of its own, and ends the process."""
     one, two = facts(server), facts(server)
-    for name in ("pid", "id", "ray", "random", "urandom"):
+    for name in ("pid", "ray", "random", "urandom"):
         assert one[name] != two[name]
+    # A UUIDv7 begins with the time: the rest has to differ as well.
+    assert one["id"][-12:] != two["id"][-12:]
+    assert one["trace"][0] != two["trace"][0]
+    assert one["trace"][1] != two["trace"][1]
+    # Whatever else draws: each generator that was there before the fork has a seed of its own.
+    assert one["states"]
+    assert not set(one["states"]) & set(two["states"])
+
+
+def test_a_worker_of_another_environment_starts_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    """Ray's own program for it, and the interpreter of an environment in such a folder."""
+    folder = tmp_path / "a folder; with $signs"
+    folder.mkdir()
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o700)
+    shutil.copy(Path(setup_worker.__file__), folder)
+    program = folder / "default_worker.py"
+    program.write_text("import os, sys; print(os.environ['GIVEN'], sys.argv[1:])")
+    context = json.dumps({**_PLAIN, "py_executable": str(python), "env_vars": {"GIVEN": "here"}})
+    done = subprocess.run(
+        [
+            *(sys.executable, forked_worker.__file__, str(program), "--language=PYTHON"),
+            *(f"--serialized-runtime-env-context={context}", "--x=a b"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "here ['--x=a b']\n", done.stderr
 
 
 def test_a_fork_that_has_ended_is_gone(server: Server) -> None:

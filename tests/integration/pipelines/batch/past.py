@@ -105,7 +105,7 @@ class Past:
             records = [Delivered(row["body"], row["pos"], row["pos"]) for row in rows]
             for delivery in unruly(records, dice):
                 batch = Batch()
-                await owned.apply(delivery, batch)  # type: ignore[arg-type]
+                await owned.apply(delivery, batch)
                 if batch.moves:
                     await committer.commit(batch)
                     yield
@@ -113,7 +113,8 @@ class Past:
     async def run(self, name: str, **given: Any) -> Outcome:
         job = JOBS[name]
         arguments = job.arguments.model_validate(given)
-        return await asyncio.to_thread(job.run, self.settings, arguments, in_process(self.settings))
+        spread = in_process(self.settings)
+        return await asyncio.to_thread(job.load(), self.settings, arguments, spread)
 
     async def purge(self, below: int) -> None:
         """As the relay forgets what is old."""

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from integration.pipelines.batch.past import Past
-from test_batch_revenue import order
+from integration.pipelines.batch.test_batch_revenue import order
 
 from ecap.errors import Conflict, Unavailable
 from ecap.pipelines.batch.frame.parquet import Lake

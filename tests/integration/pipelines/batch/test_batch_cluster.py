@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ecap.cli.job import cluster
 from ecap.cli.job.commands import app
@@ -118,7 +117,7 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 
 async def ecap(*arguments: str) -> Result:
-    return await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--cluster"])
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, [*arguments, "--cluster"]))
 
 
 async def test_one_command_to_the_end(api: Api) -> None:

@@ -37,7 +37,7 @@ def denied(order: OrderPlaced, kind: Any = OrderDenied) -> Any:
 
 async def test_decisions_move_with_the_thresholds(past: Past) -> None:
     """User 1 orders often, user 2 for much, user 3 as ever."""
-    approved = {"decision": "approve", "scored": True}
+    approved: dict[str, Any] = {"decision": "approve", "scored": True}
     often = [order(10 + n, user=1, **approved) for n in range(4)]
     much = order(20, user=2, amount=250_000, decision="review", scored=True)
     usual = order(30, user=3, **approved)

@@ -12,15 +12,33 @@ from hypothesis import strategies as st
 from integration.pipelines.batch.past import Past, at, event
 
 from ecap.domain.events.envelope import Event, new_event
-from ecap.domain.events.orders import Line, OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
+from ecap.domain.events.orders import (
+    Decision,
+    Line,
+    OrderApproved,
+    OrderCancelled,
+    OrderChanged,
+    OrderDenied,
+    OrderPlaced,
+    OrderStatus,
+)
 from ecap.domain.events.users import UserRegistered
 from ecap.domain.values.ids import new_id
 from ecap.errors import Invalid
 from ecap.pipelines.batch.frame.job import Outcome
 from ecap.pipelines.stream.analytics.pipeline import build
 
-_OUTCOME = {"approve": "approved", "review": "in_review", "deny": "denied", None: "pending"}
-_CHANGES = {"approved": OrderApproved, "denied": OrderDenied, "cancelled": OrderCancelled}
+_OUTCOME: dict[Decision | None, OrderStatus] = {
+    "approve": "approved",
+    "review": "in_review",
+    "deny": "denied",
+    None: "pending",
+}
+_CHANGES: dict[OrderStatus, type[OrderChanged]] = {
+    "approved": OrderApproved,
+    "denied": OrderDenied,
+    "cancelled": OrderCancelled,
+}
 _LATE_S = 3 * 86400
 
 lines = st.lists(

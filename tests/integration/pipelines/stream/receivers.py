@@ -49,7 +49,7 @@ class Mailbox:
             return self.answers.pop(0)
         content = envelope.content
         assert isinstance(content, bytes)
-        self.messages.append(message_from_bytes(content, policy=policy.default))  # type: ignore[arg-type]
+        self.messages.append(message_from_bytes(content, policy=policy.default))
         self.encrypted.append(session.ssl is not None)
         self.sessions.add(id(session))
         return "250 OK"

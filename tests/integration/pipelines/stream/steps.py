@@ -14,7 +14,7 @@ from ecap.config.secrets.keyring.ring import PREFIX
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.config.secrets.rows import sealed
 from ecap.domain.events.envelope import new_event
-from ecap.domain.events.orders import Line, OrderChanged, OrderPlaced
+from ecap.domain.events.orders import Line, OrderChanged, OrderPlaced, OrderStatus
 from ecap.domain.events.payload import Payload
 from ecap.domain.events.users import UserRegistered
 
@@ -53,7 +53,7 @@ def record(payload: Payload, seconds: float, *, pos: int = 0) -> Record:
 
 
 def changed(
-    kind: type[OrderChanged], order: OrderPlaced, *, previous: str, reason: str = ""
+    kind: type[OrderChanged], order: OrderPlaced, *, previous: OrderStatus, reason: str = ""
 ) -> OrderChanged:
     return kind(
         order_id=order.order_id,

@@ -5,31 +5,52 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from integration.pipelines.stream.receivers import events_of
 from integration.pipelines.stream.steps import START, at, placed, record, run
 
+from ecap.actors.stream.pipeline import Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.domain.events.browsing import ProductSearched, ProductViewed
 from ecap.domain.events.codec import decode
 from ecap.domain.events.minutes import RevenueMinute
-from ecap.domain.events.orders import Line, OrderApproved, OrderCancelled, OrderDenied
+from ecap.domain.events.orders import (
+    Decision,
+    Line,
+    OrderApproved,
+    OrderCancelled,
+    OrderChanged,
+    OrderDenied,
+    OrderPlaced,
+    OrderStatus,
+)
 from ecap.domain.events.products import ProductUpserted
 from ecap.pipelines.stream.analytics.pipeline import build
 
-_OUTCOME = {"approve": "approved", "review": "in_review", "deny": "denied"}
-_CHANGES = {"approved": OrderApproved, "denied": OrderDenied, "cancelled": OrderCancelled}
+Cells = defaultdict[tuple[object, ...], list[int | Decimal]]
+
+_OUTCOME: dict[Decision, OrderStatus] = {
+    "approve": "approved",
+    "review": "in_review",
+    "deny": "denied",
+}
+_CHANGES: dict[OrderStatus, type[OrderChanged]] = {
+    "approved": OrderApproved,
+    "denied": OrderDenied,
+    "cancelled": OrderCancelled,
+}
 
 
 async def test_the_stream_equals_a_recomputation(pool: Pool, settings: Settings) -> None:
     dice = random.Random(7)
     pipeline = build(settings)
     state = pipeline.new_state("transactions", 0)
-    final, records = {}, []
+    final: dict[int, tuple[datetime, OrderPlaced, OrderStatus]] = {}
+    records: list[Record] = []
     for number in range(400):
         lines = tuple(
             Line(
@@ -47,7 +68,9 @@ async def test_the_stream_equals_a_recomputation(pool: Pool, settings: Settings)
         records.append(record(order, seconds))
         status = _OUTCOME[decision]
         if status in ("approved", "in_review") and dice.random() < 0.5:
-            after = "cancelled" if status == "approved" else dice.choice(sorted(_CHANGES))
+            after: OrderStatus = (
+                "cancelled" if status == "approved" else dice.choice(sorted(_CHANGES))
+            )
             change = _CHANGES[after](
                 order_id=order.order_id,
                 user_id=order.user_id,
@@ -63,9 +86,9 @@ async def test_the_stream_equals_a_recomputation(pool: Pool, settings: Settings)
     for start in range(0, len(records), 60):
         await run(pool, pipeline, state, records[start : start + 60])
 
-    revenue = defaultdict(lambda: [0, Decimal(0)])
-    orders = defaultdict(lambda: [0, Decimal(0)])
-    sold = defaultdict(lambda: [0, Decimal(0)])
+    revenue: Cells = defaultdict(lambda: [0, Decimal(0)])
+    orders: Cells = defaultdict(lambda: [0, Decimal(0)])
+    sold: Cells = defaultdict(lambda: [0, Decimal(0)])
     for when, order, status in final.values():
         minute = when.replace(second=0)
         orders[minute, status][0] += 1
@@ -150,9 +173,10 @@ async def test_revisions_become_visible_in_order(pool: Pool, settings: Settings)
     """A reader that has seen a revision never misses a lower one."""
     pipeline = build(settings)
     state = pipeline.new_state("transactions", 0)
-    first, second = (
-        [pipeline.apply(state, record(placed(i), seconds))] for i, seconds in ((1, 0), (2, 600))
-    )
+    results = [
+        pipeline.apply(state, record(placed(i), seconds)) for i, seconds in ((1, 0), (2, 600))
+    ]
+    first, second = ([result] for result in results if result is not None)
     async with pool.connection() as slow:
         transaction = slow.transaction()
         await transaction.start()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from integration.pipelines.stream.receivers import Hook, Mailbox, open_mailbox, until
+from integration.pipelines.stream.test_delivery import KEY, attempts, configured, order, working
 from pydantic import SecretStr
-from test_delivery import KEY, attempts, configured, order, working
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

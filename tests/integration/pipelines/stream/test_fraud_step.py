@@ -44,8 +44,8 @@ async def test_each_order_has_its_decision_and_suspicious_ones_an_alert(
     ]
     events = [decode(body) for body in await events_of(pool, "fraud")]
     assert [event.id for event in events] == [alert["id"] for alert in alerts]
-    payloads = [event.payload for event in events]
-    assert all(isinstance(payload, FraudAlert) for payload in payloads)
+    payloads = [event.payload for event in events if isinstance(event.payload, FraudAlert)]
+    assert len(payloads) == len(events)
     assert [payload.decision for payload in payloads] == ["review", "deny"]
 
 

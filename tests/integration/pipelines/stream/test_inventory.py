@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from ecap.actors.stream.pipeline import Record
+from ecap.actors.stream.pipeline import Pipeline, Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.domain.events.browsing import ProductViewed
@@ -114,7 +114,8 @@ def test_what_postgresql_would_refuse_is_set_aside(
 def test_it_has_no_state_and_no_interest_in_others(inventory: InventoryPipeline) -> None:
     viewed = ProductViewed(session_id="s", product_id=new_id())
     assert inventory.apply(None, record(viewed)) is None
-    state = inventory.new_state("product-updates", 0)
-    assert inventory.load("product-updates", 0, inventory.dump(state)) == state
+    pipeline: Pipeline[Any, Any] = inventory
+    state = pipeline.new_state("product-updates", 0)
+    assert pipeline.load("product-updates", 0, pipeline.dump(state)) == state
     with pytest.raises(TypeError):
-        inventory.answer(None, "how many?", now=datetime.now(UTC))
+        pipeline.answer(None, "how many?", now=datetime.now(UTC))

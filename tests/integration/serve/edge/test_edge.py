@@ -211,7 +211,7 @@ class TestRefusals:
         "header", ["Basic dXNlcjpwYXNz", "Bearer", "token", "Bearer a b", "Bearer é"]
     )
     async def test_401_for_another_scheme(self, edge: httpx.AsyncClient, header: str) -> None:
-        headers = {"authorization": header.encode("latin-1")}
+        headers = {b"authorization": header.encode("latin-1")}
         problem(await edge.get("/things/seen", headers=headers), 401, "unauthenticated")
 
     async def test_403_without_the_scope(self, edge: httpx.AsyncClient, mint: Mint) -> None:

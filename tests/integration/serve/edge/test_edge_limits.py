@@ -67,7 +67,7 @@ def limited(settings: Settings, signing_key: OKPKey) -> Limited:
                 jwks, issuer=settings.auth.issuer, audience=settings.auth.audience
             )
             identity = ServiceIdentity("things", key=KEY)
-            yield EdgeParts(None, verifier, limiter, identity)  # type: ignore[arg-type]
+            yield EdgeParts(None, verifier, limiter, identity)
             await limiter.aclose()
 
         every = {"address": MANY, "principal": MANY, "credentials": MANY, **buckets}

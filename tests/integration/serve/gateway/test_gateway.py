@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from integration.serve.front_door import front_door
+from integration.serve.front_door import Service, front_door
 from integration.serve.serving import bearer
 from integration.serve.shopping import OneShard, stocked
 
@@ -190,7 +190,7 @@ class TestOverview:
 
     async def test_has_every_part_of_the_callers_own(self, settings: Settings, pool: Pool) -> None:
         kettle = await stocked(pool)
-        services = [
+        services: list[Service] = [
             *SERVICES,
             (orders_api, partial(orders_opened, decider=OneShard(settings))),
             (notifications_api, notifications_opened),

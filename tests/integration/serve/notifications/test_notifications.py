@@ -12,7 +12,7 @@ import httpx
 import pytest
 from integration.serve.shopping import bearer
 
-from ecap.actors.stream.pipeline import Record
+from ecap.actors.stream.pipeline import Pipeline, Record
 from ecap.clients.postgres import Pool
 from ecap.config import Settings
 from ecap.domain.events.envelope import new_event
@@ -35,7 +35,7 @@ async def desk(replica: Replica, pool: Pool) -> AsyncIterator[httpx.AsyncClient]
 
 async def told(settings: Settings, pool: Pool, user_id: UUID, orders: int) -> list[UUID]:
     """What the shard does with so many order.placed."""
-    step = notifications.build(settings)
+    step: Pipeline[Any, Any] = notifications.build(settings)
     state = step.new_state("transactions", 0)
     results, ids = [], []
     for pos in range(orders):

@@ -380,7 +380,8 @@ async def test_nobody_sees_the_orders_of_others(
 async def test_pages_go_from_new_to_old_without_gap(customer: Customer, pool: Pool) -> None:
     kettle = await stocked(pool, price="1.00")
     placed = [(await customer.order((kettle, 1))).json()["id"] for _ in range(5)]
-    seen, cursor = [], {}
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
     while True:
         page = (await customer.get(limit=2, **cursor)).json()
         seen += [one["id"] for one in page["items"]]

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 from integration.live_members import Alone, Feed, changed
+from integration.serve.orders.test_orders import Customer
 from integration.serve.serving import serving
 from integration.serve.shopping import OneShard, stocked
 from joserfc.jwk import OKPKey
-from test_orders import Customer
 
 from ecap.clients.postgres import Pool
 from ecap.config import Settings

@@ -44,7 +44,7 @@ class Adding:
     """The state is the list of positions applied; the result is its length."""
 
     name = "adding"
-    topics = ("user-events",)
+    topics: tuple[str, ...] = ("user-events",)
 
     def new_state(self, topic: str, partition: int) -> list[int]:
         return []

@@ -14,7 +14,7 @@ from unit.config.hub.cluster import Cluster, layer
 from virtual_time import clock, run
 
 from ecap.config.hub.history import verify
-from ecap.config.layers.layer import Given, Layer
+from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.overrides import Edit
 from ecap.config.protocol import Changes, Health, Instruction, Report, Snapshot
 from ecap.config.rollout.canary import Canary
@@ -124,7 +124,7 @@ async def test_an_override_that_cannot_end_is_not_tried_all_the_time(cluster: Cl
     assert cluster.members["a"].settings.fraud.deny_score == 80
 
 
-async def _nothing(old: int, new: int) -> None:
+async def _nothing(old: Any, new: Any) -> None:
     pass
 
 
@@ -456,10 +456,6 @@ async def test_a_secret_in_a_refusal_is_not_shown(cluster: Cluster) -> None:
     assert "hunter2" not in repr(await cluster.entries())
 
 
-async def _nothing(old: Any, new: Any) -> None:
-    return None
-
-
 @on_cluster
 async def test_a_member_that_died_is_not_waited_for_longer_than_it_is_stale(
     cluster: Cluster,
@@ -662,7 +658,7 @@ async def test_a_source_that_says_the_same_makes_no_version(cluster: Cluster) ->
 async def test_a_source_away_leaves_the_change_to_be_offered_again(cluster: Cluster) -> None:
     assert cluster.hub is not None
     cluster.secrets.away = True
-    offer = {"base": layer("base", smtp__password="vault:a#b")}
+    offer: dict[Source, Layer] = {"base": layer("base", smtp__password="vault:a#b")}
     with pytest.raises(Unavailable):
         await cluster.hub.offer(offer, reason="saved")
     cluster.secrets.away = False

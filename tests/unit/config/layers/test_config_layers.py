@@ -73,14 +73,17 @@ def test_every_value_says_where_it_comes_from(stack: dict[Source, dict[str, Any]
 def test_without_an_override_the_layer_below_decides(
     stack: dict[Source, dict[str, Any]], data: st.DataObject
 ) -> None:
-    below = {source: tree for source, tree in stack.items() if source != "override"}
-    layers = {source: layer(source, tree) for source, tree in below.items()}
+    layers = {source: layer(source, tree) for source, tree in stack.items()}
+    layers.pop("override", None)
     before = resolve(layers)
     leaves = sorted(before)
     if not leaves:
         return
     key = data.draw(st.sampled_from(leaves))
-    with_one = {**layers, "override": Layer("override", {key: Given("over", "operator")})}
+    with_one: dict[Source, Layer] = {
+        **layers,
+        "override": Layer("override", {key: Given("over", "operator")}),
+    }
     over = resolve(with_one)
     assert over[key].given.value == "over"
     assert over[key].hides[0] == (before[key].source, before[key].given)

@@ -35,7 +35,7 @@ def test_a_lease_tells_when_it_ends_and_how_long_it_was() -> None:
 
 async def test_a_log_in_tells_what_is_left_of_it() -> None:
     now = 0.0
-    opened = VaultSecrets(None, mount="secret", lease=Lease(100, renewable=True))  # type: ignore[arg-type]
+    opened = VaultSecrets(None, mount="secret", lease=Lease(100, renewable=True))
     session = VaultSession(
         Vault(), clock=lambda: now, rng=random.Random(1), log_in=lambda _: opened
     )

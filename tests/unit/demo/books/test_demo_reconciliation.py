@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -78,8 +79,8 @@ def test_what_analytics_had_not_applied_at_the_first_look_counts(world: World) -
 )
 def test_a_lost_row_is_named(world: World, field: str, stage: str) -> None:
     evidence = world.evidence()
-    kept = list(getattr(evidence, field))[1:]
-    assert wrong(world, replace(evidence, **{field: kept})) == {
+    kept: dict[str, Any] = {field: list(getattr(evidence, field))[1:]}
+    assert wrong(world, replace(evidence, **kept)) == {
         stage: f"missing: {UUID(int=1)}",
     }
 
@@ -89,7 +90,8 @@ def test_a_row_too_many_or_twice_is_named(world: World, field: str) -> None:
     evidence = world.evidence()
     entries = list(getattr(evidence, field))
     extra = Entry(UUID(int=99), 1_00, "review")
-    found = wrong(world, replace(evidence, **{field: [*entries, extra, entries[-1]]}))
+    more: dict[str, Any] = {field: [*entries, extra, entries[-1]]}
+    found = wrong(world, replace(evidence, **more))
     assert len(found) == 1
     text = next(iter(found.values()))
     assert f"not known to the shoppers: {UUID(int=99)}" in text

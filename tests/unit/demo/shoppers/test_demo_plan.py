@@ -12,6 +12,7 @@ from ecap.config.settings.services.fraud import Fraud
 from ecap.demo.shoppers.plan import Wishes, plan
 from ecap.demo.shoppers.shelf import total_minor
 from ecap.demo.shoppers.steps import Buy, Visit
+from ecap.domain.events.orders import Decision
 from ecap.domain.fraud.features import features_of
 from ecap.domain.fraud.profile import Profile, Transaction
 from ecap.domain.fraud.scoring import judge
@@ -77,7 +78,7 @@ def test_every_plan_can_be_followed(
             assert len(ids) == len(set(ids))
 
 
-def verdicts(visit: Visit) -> list[tuple[Buy, str]]:
+def verdicts(visit: Visit) -> list[tuple[Buy, Decision]]:
     """What the real rules say when every event arrives at once."""
     history, found = Profile(), []
     for step in visit.steps:
@@ -99,7 +100,7 @@ def verdicts(visit: Visit) -> list[tuple[Buy, str]]:
 
 
 def test_the_rules_catch_what_is_planted_and_leave_honest_people_alone() -> None:
-    outcomes: dict[str, list[list[tuple[Buy, str]]]] = defaultdict(list)
+    outcomes: dict[str, list[list[tuple[Buy, Decision]]]] = defaultdict(list)
     for visit in planned():
         outcomes[visit.person.kind].append(verdicts(visit))
     for kind in ("card_tester", "account_taker", "traveller"):

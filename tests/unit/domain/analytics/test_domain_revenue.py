@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from datetime import timedelta
+from random import Random
 from uuid import UUID
 
 from hypothesis import given
@@ -12,23 +13,37 @@ from hypothesis import strategies as st
 
 from ecap.domain.analytics.revenue import HOUR, MINUTE, Totals
 from ecap.domain.events.orders import (
+    Decision,
     Line,
     OrderApproved,
     OrderCancelled,
     OrderChanged,
     OrderDenied,
     OrderPlaced,
+    OrderStatus,
 )
 from ecap.domain.values.windows import moment
 
-_BECOMES = {"approved": OrderApproved, "denied": OrderDenied, "cancelled": OrderCancelled}
-_NEXT = {
+_Timed = tuple[int, OrderPlaced | OrderChanged]
+_Story = tuple[list[_Timed], dict[UUID, tuple[int, OrderPlaced, OrderStatus]]]
+_Cells = defaultdict[tuple[object, ...], list[int]]
+
+_BECOMES: dict[OrderStatus, type[OrderChanged]] = {
+    "approved": OrderApproved,
+    "denied": OrderDenied,
+    "cancelled": OrderCancelled,
+}
+_NEXT: dict[OrderStatus, tuple[OrderStatus, ...]] = {
     "approved": ("cancelled",),
     "in_review": ("approved", "denied", "cancelled"),
     "denied": (),
     "cancelled": (),
 }
-_DECIDED = {"approve": "approved", "review": "in_review", "deny": "denied"}
+_DECIDED: dict[Decision, OrderStatus] = {
+    "approve": "approved",
+    "review": "in_review",
+    "deny": "denied",
+}
 
 _line = st.builds(
     Line,
@@ -40,10 +55,10 @@ _line = st.builds(
 
 
 @st.composite
-def _stories(draw: st.DrawFn) -> tuple[list[tuple[int, OrderPlaced | OrderChanged]], dict]:
+def _stories(draw: st.DrawFn) -> _Story:
     """The events of some orders, and each order with its last status."""
-    events: list[tuple[int, OrderPlaced | OrderChanged]] = []
-    final: dict[UUID, tuple[int, OrderPlaced, str]] = {}
+    events: list[_Timed] = []
+    final: dict[UUID, tuple[int, OrderPlaced, OrderStatus]] = {}
     for number in range(draw(st.integers(0, 8))):
         order, at = UUID(int=number), draw(st.integers(0, 3 * HOUR))
         lines = tuple(draw(st.lists(_line, min_size=1, max_size=3)))
@@ -62,7 +77,7 @@ def _stories(draw: st.DrawFn) -> tuple[list[tuple[int, OrderPlaced | OrderChange
         )
         events.append((at, placed))
         status = _DECIDED[decision]
-        while _NEXT[status] and draw(st.booleans()):
+        while bool(_NEXT[status]) and draw(st.booleans()):
             after = draw(st.sampled_from(_NEXT[status]))
             events.append(
                 (
@@ -83,15 +98,18 @@ def _stories(draw: st.DrawFn) -> tuple[list[tuple[int, OrderPlaced | OrderChange
     return events, final
 
 
-def _batches(events: list, cuts: list[int]) -> list[list]:
+def _batches(events: list[_Timed], cuts: list[int]) -> list[list[_Timed]]:
     edges = [0, *sorted(cut % (len(events) + 1) for cut in cuts), len(events)]
     return [events[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @given(_stories(), st.lists(st.integers(0, 100), max_size=4), st.randoms(use_true_random=False))
-def test_the_stream_equals_a_batch_over_the_final_orders(story, cuts, random) -> None:
+def test_the_stream_equals_a_batch_over_the_final_orders(
+    story: _Story, cuts: list[int], random: Random
+) -> None:
     events, final = story
-    stored = {name: defaultdict(lambda: [0, 0]) for name in ("revenue", "orders", "sold")}
+    names = ("revenue", "orders", "sold")
+    stored: dict[str, _Cells] = {name: defaultdict(lambda: [0, 0]) for name in names}
     # Additions commute: whatever the order and the batches, the result is the same.
     random.shuffle(events)
     for batch in _batches(events, cuts):
@@ -106,17 +124,17 @@ def test_the_stream_equals_a_batch_over_the_final_orders(story, cuts, random) ->
                 cells[key][0] += count
                 cells[key][1] += amount
 
-    expected = {name: defaultdict(lambda: [0, 0]) for name in stored}
+    expected: dict[str, _Cells] = {name: defaultdict(lambda: [0, 0]) for name in stored}
     for at, order, status in final.values():
         minute, hour = at // MINUTE * MINUTE, at // HOUR * HOUR
         expected["orders"][minute, status][0] += 1
         expected["orders"][minute, status][1] += order.amount_minor
         for line in order.lines:
             value = line.quantity * line.unit_price_minor
-            cells = [expected["revenue"][minute, line.category, status]]
+            touched = [expected["revenue"][minute, line.category, status]]
             if status in ("approved", "in_review"):
-                cells.append(expected["sold"][hour, line.product_id])
-            for cell in cells:
+                touched.append(expected["sold"][hour, line.product_id])
+            for cell in touched:
                 cell[0] += line.quantity
                 cell[1] += value
     for name, cells in stored.items():

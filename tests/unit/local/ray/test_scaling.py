@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 from integration.live_members import BARE, Feed, changed
 
-from ecap.config.settings.services.deployments import Services
+from ecap.config.settings.services.deployments import ServiceName, Services
 from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured, Unavailable
 from ecap.local.ray.scaling import _check, scaling
 
-SERVICES = ("orders", "catalog")
+SERVICES: tuple[ServiceName, ...] = ("orders", "catalog")
 
 
 class Serve:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,9 +15,12 @@ from ecap.domain.fraud.profile import Profile, Transaction
 from ecap.domain.fraud.scoring import judge
 from ecap.domain.values.windows import micros
 from ecap.errors import Misconfigured
-from ecap.pipelines.stream.fraud.pipeline import FraudPipeline, build, thresholds
+from ecap.pipelines.stream.fraud.pipeline import FraudPipeline, build
 from ecap.pipelines.stream.fraud.sink import Decided
 from ecap.pipelines.stream.fraud.state import FraudState
+from ecap.pipelines.stream.fraud.thresholds import thresholds
+
+Coordinates = tuple[float | None, float | None]
 
 LIMITS = Settings().fraud
 THRESHOLDS = thresholds(LIMITS)
@@ -55,7 +59,9 @@ _orders = st.lists(
 
 @settings(max_examples=60)
 @given(_orders, st.integers(0, 30))
-def test_the_stream_equals_a_recomputation_from_scratch(orders: list, restart: int) -> None:
+def test_the_stream_equals_a_recomputation_from_scratch(
+    orders: list[tuple[int, int, int, str, str, Coordinates]], restart: int
+) -> None:
     """With a snapshot taken, loaded and gone on from somewhere."""
     pipeline = build(Settings())
     state = pipeline.new_state("transactions", 0)
@@ -216,7 +222,7 @@ def test_a_late_event_is_marked(pipeline: FraudPipeline, state: FraudState) -> N
     ],
 )
 def test_what_cannot_be_stored_is_refused_before_it_counts(
-    pipeline: FraudPipeline, state: FraudState, wrong: dict
+    pipeline: FraudPipeline, state: FraudState, wrong: dict[str, Any]
 ) -> None:
     before = pipeline.dump(state)
     with pytest.raises(ValueError):
@@ -274,7 +280,7 @@ def test_what_was_asked_before_expires_by_the_new_time(
     ],
 )
 def test_limits_that_contradict_each_other_change_nothing(
-    pipeline: FraudPipeline, state: FraudState, change: dict, named: str
+    pipeline: FraudPipeline, state: FraudState, change: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(Misconfigured, match=named):
         pipeline.reconfigure(LIMITS.model_copy(update=change))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -74,7 +73,7 @@ def test_a_repeated_mail_is_the_same_to_the_byte() -> None:
 
 def read(delivery: Delivery) -> EmailMessage:
     sent = compose(delivery, sender="shop@ecap.example").as_bytes()
-    return cast(EmailMessage, message_from_bytes(sent, policy=policy.default))
+    return message_from_bytes(sent, policy=policy.default)
 
 
 def test_a_mail_reads_well_in_any_language() -> None:

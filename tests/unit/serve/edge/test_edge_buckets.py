@@ -54,6 +54,9 @@ class Fixed:
     async def take(self, key: str, *, rate_per_s: float, burst: float) -> Ruling:
         return self.asked
 
+    def reconfigure(self, *, lease_s: float) -> None:
+        raise AssertionError("nobody changes it")
+
 
 YES, NO = Ruling(True, 7, 0.0), Ruling(False, 0, 2.5)
 
