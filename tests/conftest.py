@@ -7,6 +7,7 @@ is for a test that needs its own broker and database, or kills them.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -34,6 +35,16 @@ hypothesis.load_profile("ecap")
 
 # The whole system of tests/e2e and tests/fault/system: one for both.
 pytest_plugins = ["e2e.plugin"]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Who sets up logging in a test does so for the process: the next one must not notice."""
+    ours = logging.getLogger("ecap")
+    before = (ours.handlers[:], ours.propagate, ours.level)
+    yield
+    ours.handlers[:], ours.propagate = before[:2]
+    ours.setLevel(before[2])
 
 
 @contextmanager

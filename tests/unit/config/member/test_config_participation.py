@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 
 import pytest
@@ -61,9 +60,8 @@ async def test_work_goes_on_where_there_is_none() -> None:
 
 
 async def test_one_that_was_replaced_takes_part_no_longer(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("ecap"), "propagate", True)
     link = Link(Fenced("a newer m has joined"))
     async with taking_part(member(link)):
         await link.asked.wait()
