@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from ecap import logs, metrics
 from ecap.actors.place import Place
-from ecap.actors.relay.topic_log import SCHEMA_OF, Lane, TopicLog
+from ecap.actors.relay.positions import SCHEMA_OF, Lane, TopicLog
 from ecap.clients.kafka import AIOKafkaConsumer, TopicPartition, create_topics, translated
 from ecap.clients.outbox import SCHEMAS
 from ecap.config.settings.connections.kafka import Kafka

@@ -20,8 +20,8 @@ from ecap.actors import event_spans
 from ecap.actors.backoff import Backoff
 from ecap.actors.place import Place, Row
 from ecap.actors.relay.audit import Audit
+from ecap.actors.relay.positions import SCHEMA_OF, Lane, Placed, TopicLog
 from ecap.actors.relay.sender import Sent, send
-from ecap.actors.relay.topic_log import SCHEMA_OF, Lane, Placed, TopicLog
 from ecap.clients.database import open_database
 from ecap.clients.kafka import AIOKafkaProducer, create_topics, open_consumer, open_producer
 from ecap.clients.outbox import SCHEMAS

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecap.actors.place import Row
-from ecap.actors.relay.topic_log import Lane
+from ecap.actors.relay.positions import Lane
 from ecap.clients.kafka import AIOKafkaProducer, translated
 from ecap.errors import Unavailable
 

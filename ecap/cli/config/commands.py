@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecap.cli.config import changes, output, watch
+from ecap.cli.config import changes, history, output
 from ecap.cli.config.door import open_door
 from ecap.cli.config.output import Url
 from ecap.cli.config.view import configured, present, side
@@ -23,9 +23,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.command("set")(changes.set_)
 app.command()(changes.unset)
 app.command()(changes.rollback)
-app.command()(watch.history)
-app.command()(watch.watch)
-app.command()(watch.status)
+app.command()(history.history)
+app.command()(history.watch)
+app.command()(history.status)
 
 
 @app.command()

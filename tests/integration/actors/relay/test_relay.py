@@ -11,8 +11,8 @@ from integration.actors.counting import order, orders, place, until
 from stream_servers import World
 
 from ecap.actors.relay.audit import Audit
+from ecap.actors.relay.positions import TopicLog
 from ecap.actors.relay.relay import OutboxRelay
-from ecap.actors.relay.topic_log import TopicLog
 from ecap.clients.kafka import TopicPartition, open_consumer
 from ecap.clients.outbox import MAX_EVENT_BYTES
 from ecap.clients.postgres import Pool

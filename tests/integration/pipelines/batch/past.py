@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ecap.actors.relay.topic_log import TopicLog
+from ecap.actors.relay.positions import TopicLog
 from ecap.actors.stream.commit import Batch, Committer
 from ecap.actors.stream.leases import Leases
 from ecap.actors.stream.owned import Owned
