@@ -97,11 +97,13 @@ class Supervisor:
         such as Misconfigured; other trouble at the start is waited for."""
         for kept in self._kept.values():
             await kept.decided.wait()
+            # Only that raises. `started` alone was waited for once, and a refusal reached nobody.
             if kept.refused:
                 raise kept.refused
 
     async def stop(self) -> None:
         """Children end in the reverse order of their needs, each before the next."""
+        # First those who keep them: they would start again what is stopped below.
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -52,6 +52,8 @@ class Connections:
         self._owed += max(-more, 0)
         for _ in range(max(more, 0)):
             self._leave()
+        # Not locked, so none of this waits: free places go now, the others when whoever has them
+        # leaves.
         while self._owed and not self._free.locked():
             await self._free.acquire()
             self._owed -= 1
@@ -75,6 +77,8 @@ class Connections:
                         # Not `close`, which waits and may fail: this user has what it came for.
                         conn.terminate()
             finally:
+                # When the connection is back: who gets the place before that would find none and
+                # open another.
                 self._leave()
         finally:
             self._users -= 1
@@ -104,6 +108,7 @@ class Connections:
             async with asyncio.timeout(patience_s):
                 await self._unused()
         except (TimeoutError, asyncio.CancelledError) as exc:
+            # Also when cancelled: nobody else knows of these connections any more.
             self.terminate()
             if isinstance(exc, asyncio.CancelledError):
                 raise
@@ -112,6 +117,7 @@ class Connections:
 
     async def _unused(self) -> None:
         while self._users:
+            # No await between the look and the wait: nobody leaves in between, unheard.
             self._left.clear()
             await self._left.wait()
 

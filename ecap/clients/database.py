@@ -75,6 +75,8 @@ async def _leased(settings: Settings, role: str, pool: Pool) -> AsyncIterator[No
         tasks.append(asyncio.create_task(_keep_alive(session, lease), name="database-log-in"))
         yield
     finally:
+        # Before the user is given back: a task that is replacing it would leave one that nobody
+        # gives back.
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

@@ -39,6 +39,8 @@ _AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
     # What it says between the server's farewell and the end of the connection.
+    # Missing here it ended the keeper's task once, and nobody stopped the actors of a cluster that
+    # had lost the lock.
     asyncpg.InternalClientError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -107,6 +109,7 @@ class Pool:
         except asyncpg.InvalidPasswordError:
             if self._refused is None:
                 raise
+        # Otherwise others have been switched already while this one was refused.
         if self._opened is opened:
             await self._refused()
         return await stack.enter_async_context(self._opened.acquire())
@@ -125,6 +128,8 @@ class Pool:
         except BaseException:  # the next `replace` must not come with the user that failed
             self._leased = before
             raise
+        # Outside the lock: a drain takes as long as its slowest user, and no other change may wait
+        # for that.
         await replaced.drain(patience_s=drain_s)
 
     async def replace(self, settings: Postgres, *, drain_s: float) -> None:
@@ -186,6 +191,7 @@ class Pool:
             chosen = settings.model_copy(update=self._leased)
             opened = await open_connections(chosen, service=self._service, role=self._role)
             try:
+                # Tried before it is used: what cannot log in must not take the place of what could.
                 async with opened.acquire() as conn:
                     await conn.fetchval("SELECT 1")
             except BaseException:  # whatever it is: nobody will close them later

@@ -26,6 +26,7 @@ async def settled(
 
     Raises Conflict with the time when that is too far off to wait for.
     """
+    # The age tells since when it encrypts, because `rotate-keys` makes and promotes a key at once.
     age_s = ring.age_s(now=now)
     first = ring.primary.id
     if age_s is None:
@@ -44,6 +45,8 @@ async def settled(
 async def arrived(pool: Pool) -> None:
     """Waits for the registrations that are on their way through the streams: they carry
     what they were sealed with. Raises Conflict naming the pipelines they wait for."""
+    # Once, and after `settled`: what is written later is under the new key. An end that moved along
+    # would never be reached.
     ends = await rotation.on_their_way(pool)
     late: Sequence[str] = ()
     try:

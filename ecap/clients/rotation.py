@@ -88,6 +88,8 @@ def newest_state(pool: Pool) -> ColumnEntries:
         key_type="bigint",
         column="sealed",
         only="version = (SELECT max(version) FROM config.states)",
+        # Not the layers beneath: they are as the sources have them, and have to show which of those
+        # still needs an old key (`retirement.refuse`).
         again=kept.overrides_again,
     )
 

@@ -83,6 +83,7 @@ async def up(
         full = await asyncio.to_thread(load, {**environ, **found.environ})
         from ecap.local.ray import apps  # late: Ray reads its environment at import
 
+        # Before they are begun: a start that fails half way ends what it has begun.
         stack.push_async_callback(_end_applications, apps, node)
         await _schema(full, screen)
         screen.waiting("services and actors")
@@ -99,7 +100,10 @@ async def up(
         await stack.enter_async_context(
             scaling(full, services, deploy=apps.deploy, link=apps.hub(full))
         )
+        # Entered after all that it watches, so left before that ends: a server that is being ended
+        # must not be started again.
         await stack.enter_async_context(kept(state, planned.servers, note=screen.note))
+        # Last, so they are cancelled first: an end that was asked for is no loss.
         for name, watch in (("ray", _watch), ("fork-server", _watch_forks)):
             watching = asyncio.create_task(watch(node, screen), name=f"watch-{name}")
             stack.callback(watching.cancel)

@@ -73,12 +73,15 @@ class CircuitBreaker:
 
     def forget(self, ticket: int) -> None:
         """The call told nothing about the callee (cancelled, or shed by it)."""
+        # Its place as a probe is free again. Lost, it would keep the circuit half open for ever: no
+        # call would pass, and none would be judged.
         if ticket == self._epoch and self._state is State.HALF_OPEN:
             self._probing -= 1
 
     def reconfigure(self, policy: BreakerPolicy) -> None:
         """Keeps state and outcomes; an open circuit stays open as long as it was told to."""
         self._policy = policy
+        # When fewer probes are wanted than have succeeded, no other is let through to close it.
         if self._state is State.HALF_OPEN and self._probed >= policy.probes:
             self._become(State.CLOSED)
 

@@ -159,6 +159,7 @@ class MeshClient:
                     raise
             self._retries.inc()
             attempt += 1
+            # Without a slot, which `_send` has given back: who waits to try again keeps nobody out.
             await asyncio.sleep(wait_s)
 
     async def _enter(self, call: _Call) -> int:
@@ -244,6 +245,7 @@ class MeshClient:
         now = self._clock()
         if call.deadline is not None and now + wait_s >= call.deadline:
             return None
+        # Asked last: a token for a retry that is not made is one that another call lacks.
         return wait_s if self._budget.withdraw(now) else None
 
     def _breaker_changed(self, before: State, after: State) -> None:

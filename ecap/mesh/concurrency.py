@@ -76,5 +76,7 @@ class ConcurrencyLimit:
         while self._waiting and self._in_flight < self._max:
             turn = self._waiting.popleft()
             if not turn.done():
+                # Counted before the one in line has run: a slot that was merely free would go to
+                # whoever comes first, past the line.
                 self._in_flight += 1
                 turn.set_result(None)

@@ -119,6 +119,7 @@ class HttpTransport:
                 verb, self._base_url + target, data=body, headers=sent, allow_redirects=False
             ) as response:
                 return _answer(response, await response.read())
+        # Before ClientError, of which it is one: only here it is certain that nothing was sent.
         except aiohttp.ClientConnectorError as exc:
             raise Unreached(f"{self._callee} cannot be reached", retry_after_s=0.0) from exc
         except aiohttp.ClientError as exc:

@@ -157,6 +157,8 @@ class LeasedLimiter:
                     (key, held.rate, held.burst, _ahead(held, len(held.waiters)))
                     for key, held in wanted.items()
                 ]
+                # Before the ledger is asked. Set back after its answer, as it was at first, what
+                # was used meanwhile was forgotten, and too little asked for.
                 for held in wanted.values():
                     held.used = 0
                 try:
@@ -171,6 +173,8 @@ class LeasedLimiter:
                 # Who was woken runs first: who finds nothing is counted in the next request.
                 await asyncio.sleep(0)
         finally:
+            # With no await since `_wanted` was found empty: who wants something after that begins a
+            # new flush, and nobody is left waiting for this one.
             self._flushing = None
 
     def _receive(

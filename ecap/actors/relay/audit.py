@@ -42,6 +42,7 @@ class Audit:
             for place in sorted(lost):
                 # Nobody known to need it: everything that is kept.
                 refilled += await self._refill(place, needed.get(place, 0))
+        # Read after the refills above, which answer the requests for their lanes as well.
         for place, from_pos in (await self._log.refill_requests()).items():
             refilled += await self._refill(place, from_pos)
         if refilled:
@@ -84,6 +85,8 @@ class Audit:
 
     async def purge(self, *, now: datetime, retention_s: float) -> int:
         """Forget what is old and what every consumer and Kafka are past."""
+        # Read before the lanes: consumers only go forward, so what is older here errs towards
+        # keeping.
         needed = await self._log.needed()
         before = now - timedelta(seconds=retention_s)
         purged = 0

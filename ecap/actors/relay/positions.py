@@ -92,6 +92,10 @@ class TopicLog:
                 lane.place: lane
                 for lane in map(_lane, await conn.fetch(_SQL["lock_lanes"], list(topics)))
             }
+            # After the lock: a second relay finds nothing that the first has placed. Read before
+            # it, an event could get two positions. In the order of `seq`: where order matters,
+            # events are written under a lock that they share, so the later one has the higher
+            # number, whoever else commits in between.
             found = await conn.fetch(_OUTBOX[schema]["unplaced"], list(topics), limit)
             rows: dict[Place, list[Row]] = {}
             if found:
@@ -116,6 +120,8 @@ class TopicLog:
             positions.append(lane.next_pos)
             rows.setdefault((topic, partition), []).append((lane.next_pos, key, body))
             lane.next_pos += 1
+        # Rows and lanes in one transaction: no position is given out twice, and none is left out,
+        # wherever the relay dies.
         await conn.execute(_OUTBOX[schema]["place"], seqs, partitions, positions)
         touched = [lanes[place] for place in rows]
         await conn.execute(
@@ -160,6 +166,7 @@ class TopicLog:
         queries = _OUTBOX[SCHEMA_OF[lane.topic]]
         async with self._pool.transaction() as conn:
             rows = await conn.fetch(queries["oldest"], *lane.place, lane.first_pos, below, limit)
+            # From the front only: a hole in what is kept would be a gap that no refill can fill.
             old = list(itertools.takewhile(lambda row: row["created_at"] < before, rows))
             if old:
                 end = old[-1]["pos"] + 1

@@ -112,6 +112,8 @@ class OutboxRelay:
             probe = await stack.enter_async_context(open_consumer(self._kafka))
             audit = Audit(log, probe, kafka=self._kafka)
             await log.prepare()
+            # Before the first send: a broker that came back with less is filled again from where it
+            # is short, not found out when a batch after the hole is in.
             await audit.run()
             backoff.reset()
             self._trouble = None
@@ -153,6 +155,7 @@ class OutboxRelay:
         )
         moved = False
         for schema, result in zip(sorted(work), results, strict=True):
+            # PostgreSQL or the broker is away, for all of them: no schema is at fault.
             if isinstance(result, Retryable):
                 raise result
             if isinstance(result, BaseException):
@@ -218,6 +221,8 @@ class OutboxRelay:
             rows = await log.backlog(lane, limit=self._outbox.batch_max_events)
         if not rows:
             raise LookupError(f"{lane.place} lacks events from {lane.sent_pos} on in its outbox")
+        # Left alone until the refill has moved `sent_pos` back: what is sent before that is sent
+        # again after it.
         if lane.place in self._suspected:
             return Sent(lane, lane.sent_pos, lane.kafka_offset)
         began_ns = time.time_ns()
@@ -237,6 +242,7 @@ class OutboxRelay:
             try:
                 suspected = set(self._suspected)
                 await audit.run(suspected=suspected)
+                # Those that were refilled, and no others: more may have come while the audit ran.
                 self._suspected -= suspected
                 await audit.count_pending()
                 if loop.time() >= purge_at_s:
@@ -246,6 +252,8 @@ class OutboxRelay:
                 self._failed(exc)
             except Exception:  # noqa: BLE001  nor may a bug here end the watch over the broker
                 _log.exception("the audit failed")
+            # What became due during the audit is not lost by this: suspects are looked for below,
+            # and a send that fails once more sets it once more.
             self._audit_due.clear()
             every_s = self._outbox.audit_every_s
             if self._suspected:

@@ -42,9 +42,13 @@ async def send(producer: AIOKafkaProducer, lane: Lane, rows: Sequence[Row]) -> S
                 waiting.append((future, end))
     except Unavailable as exc:
         error = exc
+    # All of them, also after a failure: a batch that is left to the producer would arrive behind
+    # the back of the next attempt.
     done = await asyncio.gather(*(future for future, _ in waiting), return_exceptions=True)
     for (_, end), answer in zip(waiting, done, strict=True):
         if isinstance(answer, BaseException):
+            # A batch behind the one that failed does not count, even if it is in: below `to_pos`
+            # nothing may be missing.
             return Sent(lane, to_pos, offset, error=_unavailable(answer))
         if offset is not None and answer.offset <= offset:
             # Offsets only grow. A broker that starts over has lost what was before.
@@ -66,6 +70,8 @@ def _batches(producer: Any, rows: Sequence[Row]) -> Iterator[tuple[Any, int]]:
         if batch.append(**record) is None:
             yield batch, end
             batch = producer.create_batch()
+            # The first record of a batch always fits, however large. One that no broker would take
+            # is refused where it is written (see `outbox.append`).
             batch.append(**record)
         end = pos + 1
     yield batch, end

@@ -87,6 +87,9 @@ class Committer:
     async def _once(self, batch: Batch) -> None:
         name = self._pipeline.name
         async with self._pool.transaction() as conn:
+            # First: who was replaced learns it before anything is written. And the rows stay locked
+            # to the end, so that nobody takes a partition while its commit is under way (`take`
+            # skips what is locked).
             await self._move(conn, batch.moves)
             if batch.replayed and not await deadletters.mark_replayed(conn, batch.replayed):
                 raise _NotMoved
@@ -109,6 +112,8 @@ class Committer:
             [m.to_pos for m in moves],
             [m.kafka_offset for m in moves],
         )
+        # All or none. One partition that is another's takes back what was done for those that are
+        # still ours, too; the session starts over with them.
         if done != f"UPDATE {len(moves)}":
             raise _NotMoved
 

@@ -59,6 +59,8 @@ class Cursor:
             self._scanning = False
             return Remedy.NONE
         self._idle_checks += 1
+        # First the broker is read again: after a refill, also one that somebody else asked for, the
+        # events stand at new offsets, perhaps behind what was read.
         if not self._scanning:
             if self.gap or beyond or self._idle_checks >= _PATIENCE:
                 self._scanning = True
@@ -68,6 +70,8 @@ class Cursor:
         if highwater is not None and position < highwater:
             self._idle_checks = 0  # still reading
             return Remedy.NONE
+        # Asked once a scan, and after `_REFILL_PATIENCE` all begins again: a request may be lost
+        # when the relay answers another one at that moment.
         if self._idle_checks == _PATIENCE:
             return Remedy.REFILL
         if self._idle_checks >= _REFILL_PATIENCE:

@@ -23,6 +23,8 @@ class Fetching:
         if not offsets:
             self._consumer.unsubscribe()
             return
+        # With no await before the seeks: the consumer fetches in a task of its own, and what it
+        # finds without an offset it reads from its beginning.
         self._consumer.assign([TopicPartition(*place) for place in offsets])
         for place, offset in offsets.items():
             self._consumer.seek(TopicPartition(*place), offset)

@@ -86,6 +86,8 @@ class Holdings:
         for lease in taken:
             self.owned[lease.place] = await self._recover(lease, view)
         if taken:
+            # From what was handed out last, not from where the consumer is: assigning drops what it
+            # has buffered, and none of that was applied.
             fetching.assign(
                 {
                     place: fetching.positions.get(place, owned.offset)
@@ -104,6 +106,8 @@ class Holdings:
         else:
             state = self._pipeline.load(*lease.place, snapshot.body)
             pos, offset = snapshot.pos, snapshot.kafka_offset
+        # Nothing to replay. The offset of the last commit is newer than the snapshot's, and after a
+        # refill another one altogether.
         if pos == lease.next_pos:
             offset = lease.kafka_offset
         buried = await self._letters.positions(name, *lease.place, since=pos)
@@ -133,10 +137,14 @@ class Holdings:
         return owned
 
     async def hand_over(self, leaving: Sequence[Owned], fetching: Fetching) -> None:
+        # In this order: all that was applied is committed, the snapshot is of exactly that, and
+        # only then may another take it. Released first, the commit would be fenced, and the next
+        # owner would have to replay.
         await self._committed()
         batch = Batch()
         for owned in leaving:
             if owned.cursor.live and owned.cursor.next_pos > owned.snapshot_pos:
+                # To where it is: it moves nothing, and fences the snapshot like a batch.
                 batch.moves.append(owned.move(owned.moved_pos))
                 batch.snapshots.append(owned.snapshot())
         if batch.moves:
@@ -174,6 +182,8 @@ class Holdings:
 
     async def _finish(self, batch: Batch, owned: Owned) -> None:
         """Commit `batch` with a snapshot of the partition, after everything before it."""
+        # A snapshot ahead of the positions would have its last events applied twice. Nothing is
+        # applied between this and the snapshot, as both are of the task that applies.
         await self._committed()
         batch.moves.append(owned.move(owned.moved_pos))
         batch.snapshots.append(owned.snapshot())

@@ -81,6 +81,8 @@ class Owned:
                 await asyncio.sleep(0)
                 until_s = time.perf_counter() + _SLICE_S
         self._note_live()
+        # One move for all of it, at the end: when an event is poison the batch is thrown away
+        # whole, and no position may have been moved for it.
         if self.cursor.next_pos > self.moved_pos:
             batch.moves.append(self.move(self.cursor.next_pos))
             self.moved_pos = self.cursor.next_pos

@@ -34,10 +34,14 @@ async def replay(
             await letters.reopen(letter.id, reason=reason, detail=str(exc))
             continue
         except Exception as exc:
+            # Before the session ends of it: still requested, the letter would end the next one, and
+            # every one after that.
             await letters.reopen(letter.id, reason="failed", detail=repr(exc))
             raise Poisoned(partition.place, letter.pos, repr(exc)) from exc
         if result is not None:
             batch.results.append(result)
+        # The letter may be in the state before the batch under way is committed: `finish` waits for
+        # that one, and its snapshot holds both.
         await finish(batch, partition)
 
 

@@ -61,6 +61,8 @@ class Runner:
             committed=self._committed,
         )
         self._applying = asyncio.Lock()
+        # At most one: each moves the positions from where the one before led, and would find
+        # nothing to move if it came first, as if it had been fenced.
         self._committing: asyncio.Task[None] | None = None
         self._valid_until_s = 0.0
         self._stopping = asyncio.Event()
@@ -90,6 +92,8 @@ class Runner:
         joined = False
         while not self._stopping.is_set():
             try:
+                # Once in the life of this process: joining again after it was replaced it would
+                # replace its successor, which would do the same, without end.
                 if not joined:
                     await self._leases.join()
                     joined = True
@@ -150,6 +154,7 @@ class Runner:
         expired = asyncio.get_running_loop().time() >= self._valid_until_s
         if owned is None or expired or self._holdings.owned.get(place) is not owned:
             raise NotOwner(f"{self.pipeline.name}: {place} is not owned here", retry_after_s=0.05)
+        # No await since the checks: the state that answers is the one that was checked.
         return self.pipeline.answer(owned.state, question, now=now)
 
     # ---- one session: from nothing owned to nothing owned
@@ -166,9 +171,12 @@ class Runner:
             try:
                 await self._loop(fetching, heart, backoff)
             finally:
+                # First, so that no question is answered from a state that nobody keeps up any more.
                 self._holdings.owned = {}
                 await _ended(heart)
                 if self._committing:
+                    # Whether it committed is open. The next session reads it in the positions, and
+                    # cannot take what this one still has locked.
                     await _ended(self._committing)
                     self._committing = None
 
@@ -192,6 +200,7 @@ class Runner:
             elif not fetching.positions:
                 await self._pause(min(self._stream.heartbeat_s, 0.1))
             elif self._committing and self._committing.done():
+                # Without new events nobody else would see that it has failed.
                 await self._committed()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
@@ -202,6 +211,8 @@ class Runner:
         """Raises Superseded. PostgreSQL being away is for the others to notice."""
         clock = asyncio.get_running_loop().time
         while True:
+            # From before it is sent. PostgreSQL counts from when it arrives, so this side stops
+            # answering before others may take over.
             valid_until_s = clock() + self._stream.lease_ttl_s
             with contextlib.suppress(Retryable):
                 await self._leases.heartbeat()
@@ -216,6 +227,8 @@ class Runner:
                 if owned := self._holdings.owned.get(place):
                     await owned.apply(found, batch)
         if batch.moves:
+            # The one before has to be in (see `_committing`). If it failed, that is raised here,
+            # and this batch is thrown away with the session.
             await self._committed()
             self._committing = asyncio.create_task(
                 self._commit(batch), name=f"commit-{self.pipeline.name}"

@@ -80,6 +80,7 @@ class Shard:
         ]
 
     def _reconfigure(self, stream: Stream) -> None:
+        # Before the first runner: a change that is refused must not have been made by half.
         check_stream(stream)
         for runner in self._runners.values():
             runner.reconfigure(stream)
@@ -112,6 +113,7 @@ class Shard:
             for task in late:
                 task.cancel()
             await asyncio.wait(self._tasks)
+        # The pool last: runners commit, and give their partitions back, to the very end.
         await self._stack.aclose()
 
     def health(self) -> dict[str, Any]:

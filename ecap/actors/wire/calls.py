@@ -49,6 +49,7 @@ class SocketTransport:
         line = await self._line()
         asked = question(method, payload, headers)
         if line is None or len(asked) > MAX_BODY_BYTES:
+            # Nothing has been sent, so going the other way repeats nothing.
             return await self._beyond.send(method, payload, headers, timeout_s)
         try:
             answer = await line.ask(asked, timeout_s)
@@ -101,6 +102,7 @@ class SocketTransport:
         except TimeoutError:
             return None
         finally:
+            # Also when whoever tries is cancelled: nobody else knows of this connection.
             if not greeted:
                 line.transport.abort()
         return line
@@ -179,6 +181,7 @@ class _Line(Connection):
         for waiting in self._pending.values():
             if not waiting.done():
                 waiting.set_result(_NoAnswer.LOST)
+        # Who waits to write has to wake as well, and finds its answer lost.
         self._room.set()
 
     def pause_writing(self) -> None:

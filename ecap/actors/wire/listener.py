@@ -39,6 +39,8 @@ async def listening(actor: str, folder: Path | None, answer: Answer) -> AsyncIte
     try:
         yield
     finally:
+        # First the name: who does not find it calls through Ray at once, who finds it dead has
+        # tried in vain.
         _remove(path, ours)
         server.close()
         await desk.close()
@@ -56,6 +58,8 @@ def _bound(path: Path) -> tuple[socket.socket, int]:
         bound.bind(os.fspath(made))
         bound.listen(_BACKLOG)
         ours = made.lstat().st_ino
+        # Under its name only now that it listens: nobody ever finds a socket that refuses, and what
+        # a predecessor left is replaced in one step.
         made.replace(path)
     except BaseException as exc:
         bound.close()
@@ -119,6 +123,7 @@ class _Desk:
     async def close(self) -> None:
         """Connections first, for a call that ends lets another in."""
         self._closing = True
+        # In the other order, as it was once, each call that was cancelled let the next one in.
         for connection in list(self._connections):
             connection.transport.close()
         for task in self._calls:

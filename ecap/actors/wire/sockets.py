@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
+        # Before anything is said or read: frames are pickles, and to load one is to run it.
         peer = transport.get_extra_info("socket")
         found = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
         _, user, _ = _PEER.unpack(found)
@@ -98,6 +99,7 @@ class Connection(asyncio.Protocol):
         if len(self._bytes) < _HEAD.size:
             return None
         size, number = _HEAD.unpack_from(self._bytes)
+        # By its announcement: waiting for the rest, the buffer would grow to whatever is announced.
         if size > MAX_BODY_BYTES:
             self.refuse(f"a frame of {size} bytes is announced")
             return None

@@ -64,6 +64,8 @@ def refuse_fixed(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         raise Conflict(f"cannot change while ECAP runs; restart to take it: {'; '.join(reasons)}")
 
 
+# Fields by their place, not their name: a new one comes last and has a default, or no state of an
+# earlier release could be read.
 class _Given(msgspec.Struct, array_like=True):
     value: Any
     place: str

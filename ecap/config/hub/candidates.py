@@ -46,6 +46,8 @@ class Candidates:
     async def way_back(self, before: Accepted, then: Packed) -> tuple[Edit, tuple[str, ...]]:
         """The edit that leads to the settings of `then`, and the keys it cannot restore."""
         target = overrides.known(then.overrides)
+        # `before` is None: a key that only a restart can change would refuse the whole, and is
+        # skipped by name instead.
         trial = await self._candidate(None, then.version, before.given, target, before.read)
         return decision.way_back(before, then, trial.leaves)
 
@@ -54,6 +56,7 @@ class Candidates:
         try:
             return decision.restored(packed, self._environ)
         except ValidationError as exc:
+            # Not `from`: pydantic quotes the values, and secrets are among them.
             raise Misconfigured(
                 f"configuration version {packed.version} does not fit this release"
                 f" ({exc.error_count()} settings); restart the cluster"

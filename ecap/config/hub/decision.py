@@ -43,6 +43,8 @@ async def candidate(
     draft = assembly.drafted(incremental.found(given, present), environ)
     wanted = draft.references()
     unknown = {ref: where for ref, where in wanted.items() if ref not in known}
+    # The only wait. A trial may come in between and leave its own values in `incremental`, which
+    # compares with whatever was made last and is right for both.
     fetched = await secrets.fetch(unknown) if unknown else {}
     read = {ref: fetched[ref] if ref in fetched else known[ref] for ref in wanted}
     settings, leaves = incremental.settings(draft.leaves(read), draft.found)

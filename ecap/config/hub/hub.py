@@ -176,6 +176,8 @@ class Hub:
         proposal: Proposal | None = None
         try:
             self._rounds = await self._recovery.begin()
+            # Before `finish`, which waits for reports: no member is answered until this is set, and
+            # in the other order each would be waited for until it counts as stale.
             self._started.set()
             self._interrupted = await self._recovery.finish(self._rounds)
             while True:
@@ -194,8 +196,12 @@ class Hub:
             proposal.succeed(await self._decide(proposal))
         except EcapError as exc:
             proposal.fail(exc)
+            # Nobody asked for it, so it is due again at once: without a pause the hub would try,
+            # and be refused, without end.
             if proposal.done is None:
                 self._idle_until = self._clock() + _AGAIN_S
+            # Fenced: another hub writes now. Misconfigured is about the proposal; after Unavailable
+            # the next write tells whether this one was made (see Journal).
             if isinstance(exc, Fatal) and not isinstance(exc, Misconfigured):
                 raise
 
@@ -208,6 +214,8 @@ class Hub:
             idle_s = self._idle_until - self._clock()
             left = None if due is None else max(0.0, due - self._wall(), idle_s)
             try:
+                # A proposal that comes together with the timeout is not lost: `get` takes it only
+                # after it has woken, so it is still in the queue.
                 async with asyncio.timeout(left):
                     return await self._waiting.get()
             except TimeoutError:
@@ -218,6 +226,8 @@ class Hub:
     async def _decide(self, proposal: Proposal) -> Outcome:
         rounds = self._open()
         before = rounds.accepted
+        # Compared when its turn has come, not when it was asked for: changes that stood before it
+        # in the queue have been made by now.
         if proposal.if_version is not None and proposal.if_version != before.version:
             raise PreconditionFailed(
                 f"version {before.version} runs, not {proposal.if_version}", version=before.version
@@ -239,6 +249,8 @@ class Hub:
             body = {"edit": proposal.safe_edit(), "why": exc.detail}
             await self._journal.write(self._journal.event("refused", version, proposal, body))
             raise
+        # An edit is brought even if no value changes: an override has to be in a state of the
+        # history, or a hub that replaces this one would not know it. Sources repeat themselves.
         if proposal.edit is None and found.leaves == before.leaves:
             # Another source says the same, or what changed is hidden: nothing to bring anywhere.
             since = {key: min(at, before.version) for key, at in found.since.items()}

@@ -40,6 +40,9 @@ class Journal:
         Raises Fenced when another hub is at work, Unavailable.
         """
         state = None if accepted is None else accepting.pack(accepted, self.keys)
+        # When the answer is lost, `_last` stays where it was. If the entry was written all the
+        # same, the next write finds its place taken and is Fenced, and the hub that replaces this
+        # one reads what became of it.
         self._last = await self._history.append(events, after=self._last, state=state)
         self.version = max(self.version, self._last.version)
 

@@ -51,6 +51,8 @@ class Recovery:
         if not boots or boots[-1].body["boot_id"] != self._boot_id:
             return self._rounds(await self._boot(decided))
         self._entries = entries
+        # Before anybody has reported: a round that is finished with an empty ledger would find
+        # nobody behind, and settle what no member has taken.
         self._ledger.expect(proposals.members(entries))
         return self._rounds(await self._restored(decided[-1].version))
 
@@ -63,12 +65,15 @@ class Recovery:
         last, found = decided[-1], rounds.accepted
         if last.kind != "booted" and entries[-1] is last:
             # Nothing is written between a decision and its settlement.
+            # What came before a `rolled-back` is what was refused: nothing leads back there.
             undoable = last.kind == "applied" and len(decided) > 1
             before = await self._restored(decided[-2].version) if undoable else None
             await rounds.commit(before)
         proposed = proposals.unfinished(entries)
         if proposed is None:
             return None
+        # Only the lost hub knew how the canaries fared, and they still run it. Taken back first;
+        # the second attempt has a number of its own.
         if entries[-1].kind == "canary":
             why = "the hub was lost during the canary"
             await rounds.undo(found, proposed.version, why, again=True)

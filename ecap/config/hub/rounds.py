@@ -61,6 +61,8 @@ class Rounds:
         proposed = [self._journal.event("proposed", version, proposal, body)]
         snapshot = _snapshot(found)
         asked = self.rollout.concerned(snapshot)
+        # In the history before anybody hears of it: members keep what they were asked about by its
+        # number, and a hub that did not know the number would give it to another change.
         if asked:
             await self._journal.write(*proposed)
             proposed = []
@@ -123,6 +125,7 @@ class Rounds:
         await self._accept(restored, event)
         metrics.config_rounds.labels("undone").inc()
         _log.warning("configuration undone", extra={"version": undone, "why": why})
+        # Who refuses this as well is only written down: there is nothing left to go back to.
         await self._settled(await self.rollout.commit(_snapshot(restored)))
 
     async def _write(
@@ -134,6 +137,8 @@ class Rounds:
         # Sealed in one go: a key may be retired when nobody can write with it any more.
         found = states.renewed(found, self._journal.keys.ring)
         await self._journal.write(*events, accepted=found)
+        # After the write: what runs is in the history first. Once more under the first key, because
+        # the keyring may have changed while it was written.
         self.take(found)
         self.rollout.timing = found.settings.hub
 

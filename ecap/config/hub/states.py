@@ -30,6 +30,8 @@ def again(ring: Keyring, token: bytes, where: str) -> bytes:
         for source, layer in packed.given.items()
     }
     fresh = replace(packed, given=given, overrides=_overrides(packed.overrides, ring))
+    # The very same token: encrypting is never twice the same, so every pass would write each state
+    # anew, and count it.
     if fresh == packed and ring.is_current(token):
         return token
     return accepted.pack(fresh, ring)

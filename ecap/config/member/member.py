@@ -161,6 +161,8 @@ class Member:
             if backoff_s != _BACKOFF_S:
                 backoff_s = _BACKOFF_S
                 self._silence.set(0)
+            # One after the other: the hub sends what differs from the version that the report
+            # named, so nothing may be applied between a report and its answer.
             await self._obey(order)
 
     async def leave(self) -> None:
@@ -212,10 +214,14 @@ class Member:
         if verdict.refusal is not None:
             self._failed = verdict
             return
+        # When all have taken it, not before: hot paths read the attribute, and would see what is
+        # undone a moment later.
         self.settings = settings
         self.version = order.version
         self._shown_version.set(order.version)
         self._failed = None
+        # A vote on a later version stays, with what is staged for it: who lags is asked about the
+        # next one before it is told to take this one.
         if self._prepared is not None and self._prepared.version <= order.version:
             self._prepared = self._staged = None
         self._current.set()

@@ -23,9 +23,12 @@ async def taking_part(member: Member) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        # Told until it has ended: a subscriber that is under way may swallow a cancellation.
         while not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=_LEAVE_S)
+        # Good-bye comes last. A report after it would make the member known again, and rounds would
+        # wait for it until it is stale.
         try:
             async with asyncio.timeout(_LEAVE_S):
                 await member.leave()

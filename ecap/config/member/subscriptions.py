@@ -62,11 +62,15 @@ class Subscription(Generic[T]):
         if self._stuck is not None and not self._stuck.done():
             # Never two at once: the one that would not end blocks the next.
             raise DeadlineExceeded("the subscriber is still busy with an earlier change")
+        # A function comes in, not its coroutine. With a coroutine, as it was at first, the refusal
+        # above had to cancel one that had never run.
         begun = call()
         if not isawaitable(begun):
             return  # a plain function has ended, and needs no task to be waited for
         timeout_s = self._timeout_s or timeout_s
         task = asyncio.ensure_future(begun)
+        # Not `wait_for`: it waits for a task that does not end when it is cancelled, without limit.
+        # `wait` in turn leaves its task running, so whoever gives up cancels it.
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:

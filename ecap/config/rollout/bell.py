@@ -21,6 +21,8 @@ class Bell:
     async def wait(self, timeout_s: float) -> None:
         """Returns when it is rung, or after `timeout_s`."""
         loop = asyncio.get_running_loop()
+        # A ring is not kept for who comes later. Callers look at the state and then wait, with no
+        # await in between, so nothing rings there unheard.
         waiting: asyncio.Future[None] = loop.create_future()
         self._waiting.add(waiting)
         timer = loop.call_later(timeout_s, _end, waiting)

@@ -54,6 +54,8 @@ def _order(version: int, name: str) -> str:
 
 def unwell(canary: Canary, member: Membership, *, version: int) -> str | None:
     """Why this member speaks against `version`."""
+    # First the refusal: who refused goes on with the version before, and its health is that of the
+    # version before.
     if member.failed is not None and member.failed.version == version:
         return f"{member.name} refused: {member.failed.refusal}"
     if member.running != version:

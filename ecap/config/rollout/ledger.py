@@ -44,6 +44,7 @@ class Ledger:
         self._clock = clock
         self._members: dict[str, Membership] = {}
         self._failing: dict[str, Membership] = {}
+        # Two: with one, the report of any member woke all that were held here.
         self._news = Bell()
         self._calls = Bell()
 
@@ -63,7 +64,11 @@ class Ledger:
         if member.incarnation != report.incarnation:
             member.incarnation = report.incarnation
             member.failed = None
+            # The call that its predecessor left here has to end now: held, it would be a sign of
+            # life of a process that is gone.
             self.wake()
+        # Counted from the attempt, not from every report that tells of it again: the pause before
+        # the next attempt would never be over.
         if report.failed is not None and report.failed.version == member.ordered:
             member.failed_at = self._clock()
         member.ordered = 0
@@ -108,6 +113,8 @@ class Ledger:
         return [m for m in self._members.values() if self.lives(m, stale_after_s=stale_after_s)]
 
     def lives(self, member: Membership, *, stale_after_s: float) -> bool:
+        # The same object, not the same name: who left and came back has a new membership, and a
+        # round that holds the old one would wait for it as long as the new one lives.
         known = self._members.get(member.name) is member
         return known and (member.held > 0 or member.seen_at > self._clock() - stale_after_s)
 

@@ -61,6 +61,8 @@ class Rollout:
                 if member.failed is not None:
                     left = min(left, self.timing.retry_s)
                 await self._ledger.call(timeout_s=left)
+                # Processes that follow each other under one name share `member`. What is for the
+                # newest of them must not be answered to the one before.
                 self._ledger.check(report)
         finally:
             member.held -= 1
@@ -80,6 +82,8 @@ class Rollout:
             if waited_s < self.timing.retry_s:
                 return None
         member.ordered = target.version
+        # A vote is enough, yes or no. To tell them apart, as was done at first, gained nothing: a
+        # member with nothing staged says so in its next report, and is sent everything.
         ready = _voted(member, target.version)
         content = None if ready else self._contents.of(member, target)
         return Instruction("apply", target.version, content, self.timing.hold_s)
@@ -191,6 +195,8 @@ class _Due:
         self._still = still
 
     def nobody(self) -> bool:
+        # Who is done is not looked at again. At first each report looked at every member, so that a
+        # round with n of them took n * n looks.
         while self._left and not self._still(self._left[-1]):
             self._left.pop()
         return not self._left

@@ -87,6 +87,7 @@ class DatabaseLease:
             if await self._renewed():
                 return
         await self._replace(self._user)
+        # Only now: a replacement that fails leaves the wish, and the next step tries again.
         self._rotate.clear()
         self._rotated.set()
 
@@ -114,6 +115,8 @@ class DatabaseLease:
         except BaseException:  # the user is ours alone: it must not outlive a failed take-over
             await self._revoke(user)
             raise
+        # Ours before the other is given back: whatever fails below leaves a user that nobody uses,
+        # and never none.
         self._user = user
         self.started.set()
         self._hold(user.duration_s)

@@ -133,6 +133,8 @@ class _Watch(FileSystemEventHandler):
                 await self._event.wait()
         except TimeoutError:
             return False
+        # Before the look that follows. Cleared after it, what changed in between would be missed
+        # until the next poll; not cleared after a timeout, for the same reason.
         self._event.clear()
         return True
 

@@ -49,6 +49,8 @@ class KubernetesSource:
                 except Misconfigured as exc:
                     self.health.failed(exc, reachable=True)
                     continue
+                # A copy, because the watch changes the dictionary in place. Compared beside the
+                # layer, because a secret that only a reference names is in no layer.
                 secrets = dict(self._items["secrets"])
                 if last != (layer, secrets):
                     last = (layer, secrets)
@@ -77,6 +79,7 @@ class KubernetesSource:
             await asyncio.wait({news, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             news.cancel()
+        # Before the objects are read, with no await in between: what comes later sets it again.
         self._news.clear()
         for task in tasks:
             if task.done():
@@ -86,6 +89,8 @@ class KubernetesSource:
         wait_s = self._settings.backoff_s
         while True:
             try:
+                # Listed anew after each trouble: what was deleted while nobody watched is told by
+                # no watch.
                 self._items[kind], version = await self._api.list(kind)
                 self._heard()
                 wait_s = self._settings.backoff_s

@@ -115,6 +115,8 @@ async def _offer(hub: Taker, health: SourceHealth, reading: Reading) -> None:
         try:
             await hub.offer(reading.layers, reason=reading.reason)
         except Retryable as exc:
+            # Nothing is wrong with what it says; the hub or a store is away. The source is not read
+            # on meanwhile, so what it says then is offered after this.
             health.refuse(exc.detail)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _RETRY_MAX_S)

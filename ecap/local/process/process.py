@@ -90,8 +90,10 @@ class Child:
             except TimeoutError:
                 log.warning("%s did not end in %.0f s, killing it", self.name, timeout_s)
                 with contextlib.suppress(ProcessLookupError):
+                    # With its session: its children may hold the port and the data.
                     os.killpg(self.pid, signal.SIGKILL)
                 await self._process.wait()
+        # When it has ended: if we are killed before, the next start finds the file and ends it.
         self._pid_path.unlink(missing_ok=True)
 
 
@@ -128,6 +130,7 @@ async def spawn(
         )
     finally:
         os.close(fd)
+    # At once, with no await: a process without a file is one that nobody ends.
     pid_path = record(state, name, process.pid, stop_signal=stop_signal)
     return Child(process, name=name, log_path=log_path, pid_path=pid_path, stop_signal=stop_signal)
 

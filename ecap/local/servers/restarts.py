@@ -58,6 +58,7 @@ async def kept(
     finally:
         for task in tasks:
             task.cancel()
+        # Waited for: one that is starting a server would do so behind whoever stops it next.
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

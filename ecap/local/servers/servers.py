@@ -120,6 +120,7 @@ def plan(
         env |= {
             "ECAP__KAFKA__BOOTSTRAP_SERVERS": f"{LOOPBACK}:{chosen['kafka']}",
             "ECAP__KAFKA__SECURITY_PROTOCOL": "PLAINTEXT",
+            # This broker gives out no producer ids. Duplicates are told by their positions anyway.
             "ECAP__KAFKA__IDEMPOTENT_PRODUCER": "false",
             "ECAP__KAFKA__REPLICATION_FACTOR": "1",
             "ECAP__KAFKA__MIN_INSYNC_REPLICAS": "1",
@@ -210,6 +211,7 @@ def _vault_environ(bao: OpenBao) -> dict[str, str]:
 async def running(planned: Plan, *, on_ready: OnReady = lambda _: None) -> AsyncIterator[Runtime]:
     """All servers of the plan, started together, stopped in reverse order."""
     async with AsyncExitStack() as stack:
+        # Before any is started: one that fails, or is cut off, has left a process too.
         for server in planned.servers:
             stack.push_async_callback(server.stop)
         ready = await together({one.name: _timed(one, on_ready) for one in planned.servers})

@@ -51,6 +51,7 @@ class Keeper:
 
     async def _hold(self) -> None:
         """Returns when somebody else has the lock, raises Unavailable when it is lost."""
+        # Held as long as the lock, which is this connection's and goes with it.
         async with self._pool.connection() as conn:
             with translated():
                 if not await conn.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
@@ -65,6 +66,7 @@ class Keeper:
             while True:
                 await asyncio.sleep(self._look_every_s)
                 with translated():
+                    # Nobody says that a lock is lost: only its own connection shows it.
                     await conn.fetchval("SELECT 1")
 
     async def _leave(self) -> None:

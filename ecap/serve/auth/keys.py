@@ -59,6 +59,8 @@ class SigningKeys:
         """The key of the moment, the same in every replica. Raises Unavailable."""
         if self._signer is None or not self._signer.signs(now) or now >= self._good_until:
             async with self._pool.transaction() as conn:
+                # Before the keys are read: two replicas that find none would make two, and sign
+                # with one each.
                 await conn.execute(_SQL["one_key_change"], _LOCK)
                 self._signer, self._good_until = await self._agree(conn, now)
         return self._signer

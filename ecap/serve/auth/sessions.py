@@ -54,6 +54,8 @@ class Sessions:
             trouble = _trouble(row, now)
             if row is not None and trouble is None:
                 await conn.execute(_SQL["use_token"], _hash(token), now)
+                # Used ones stay until they expire: a second use would look like an unknown token,
+                # and end nothing.
                 await conn.execute(_SQL["forget_expired_tokens"], row["session_id"], now)
                 await conn.execute(_SQL["extend_session"], row["session_id"], now + self._ttl)
                 account = await self._people.account(row)

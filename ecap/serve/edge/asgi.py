@@ -80,6 +80,8 @@ class Edge:
             await send({"type": "lifespan.startup.failed", "message": exc.detail})
             raise
         finally:
+            # What still comes is told to go elsewhere (503). Lines that wait for their timer are
+            # written now, because the loop ends before it.
             self._parts = None
             self._access.flush()
         await send({"type": "lifespan.shutdown.complete"})
@@ -119,6 +121,7 @@ class Edge:
         parts, rate = self._parts, bounds.rate
         if parts is None:
             raise Overloaded("starting or stopping")
+        # PostgreSQL takes none in a text, and would make a failure of ours out of it.
         if "\x00" in request.path:
             raise Malformed("NUL characters are not allowed")
         found = self._table.find(request.path)
@@ -134,6 +137,7 @@ class Edge:
         timeout_s = _timeout_s(bounds, request, endpoint)
         deadline = time.monotonic() + timeout_s
         try:
+            # Over the body as well: who sends it slowly must not hold the request open.
             async with asyncio.timeout(timeout_s):
                 extra = await admission.admit(parts, rate, request, endpoint)
                 body = await bodies.read(
@@ -179,6 +183,8 @@ class Edge:
             deadline=deadline,
             bearer=request.bearer,
         )
+        # For the rest of the task and never put back: there is a task for each request. `use`,
+        # which puts it back, stood here before.
         own(around)
         return await endpoint.handler(call, *arguments)
 

@@ -50,11 +50,15 @@ class Answers:
 
         Raises InFlight while another request with this key runs, Invalid for another request.
         """
+        # Tried, not waited for. Without it the insert below would wait for the transaction of the
+        # first request, and hold a connection as long.
         if not await conn.fetchval(_SQL["lock"], attempt.lock):
             raise InFlight("the same request is under way; ask again")
         if await _keep(conn, attempt, answer):
             return None
         earlier = await self._given(conn, attempt)
+        # It was written after this request began (`given` found none), so it is too young to be
+        # forgotten in between.
         assert earlier is not None
         return earlier
 

@@ -48,6 +48,8 @@ async def place(
 
     Raises Invalid, Conflict or InFlight, and Overloaded while no new orders are taken.
     """
+    # Before all else: who repeats a request gets its answer, even if the shop has closed or prices
+    # have changed since.
     known = await shop.answers.given(attempt)
     if known is not None:
         return replayed(known)
@@ -58,6 +60,7 @@ async def place(
     currency = settings.orders.currency
     items = await shop.items(line.product_id for line in wanted.lines)
     draft = Draft(
+        # Derived, so that a repeat asks the shard about the same transaction, which counts it once.
         id=order_id(attempt.user_id, attempt.key),
         user_id=attempt.user_id,
         address=address,
@@ -80,6 +83,7 @@ async def _judged(shop: Shop, question: ScoreQuestion) -> tuple[Verdict, bool]:
         async with asyncio.timeout(shop.settings().orders.decision_timeout_s):
             found = await shop.decider.decide(question)
     except Exception as exc:  # noqa: BLE001  a review is right whatever ails the shard
+        # Not when the request itself is out of time: that cancels it, and no order is placed.
         _log.warning("order goes to review: no decision", extra={"error": repr(exc)})
         return Verdict("review", 0, (UNAVAILABLE,)), False
     return Verdict(found.decision, found.score, found.reasons), True

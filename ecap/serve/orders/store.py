@@ -52,6 +52,8 @@ class Orders:
         """
         order = draft.order(verdict)
         answer = first_answer(order)
+        # Before the transaction: without the keyring nothing is begun, and nothing is locked while
+        # it seals.
         sealed = self._destinations.sealed(order)
         async with self._pool.transaction() as conn:
             earlier = await self._answers.kept(conn, attempt, first_answer(unsent(order)))
@@ -100,6 +102,8 @@ class Orders:
         Cancelling what is cancelled changes nothing, so that it can be repeated.
         """
         async with self._pool.transaction() as conn:
+            # Locked before anything is decided: two that cancel at once would both put the units
+            # back.
             row = _visible(await conn.fetchrow(_SQL["lock_order"], order_id), owner)
             previous: OrderStatus = row["status"]
             if previous == status == "cancelled":
@@ -111,6 +115,7 @@ class Orders:
             await conn.execute(_SQL["change"], order_id, status, previous, actor, reason, now)
             await _announce(conn, event, order.user_id, now=now)
             if returns_stock(previous, status):
+                # Last, as in `place`: products are locked for a moment only.
                 await stock.put_back(conn, order_id)
             return await self._order(conn, await conn.fetchrow(_SQL["order"], order_id))
 

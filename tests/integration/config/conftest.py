@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from integration.config.bao import Bao, open_bao
 from integration.config.config_tables import emptied
 from integration.config.kube_namespace import Kube, open_namespace
 
@@ -14,12 +13,6 @@ from ecap.config import Settings
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
 from ecap.local.state.runtime import Runtime
-
-
-@pytest.fixture(scope="session")
-async def bao(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bao]:
-    async with open_bao(tmp_path_factory.mktemp("bao")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -86,6 +86,8 @@ class LiveKeyring:
         """Those who ask at once share one look. Failures keep the keys at hand."""
         asked_at = self._clock()
         async with self._looking:
+            # By when it began, not by when it ended: a look that was under way when we asked may
+            # have read the store before the change that we are looking for.
             if self._looked_at > asked_at:
                 return
             began_at = self._clock()

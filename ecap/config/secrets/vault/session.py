@@ -51,6 +51,8 @@ class VaultSession:
 
         Raises what `ask` raises, Unavailable, Misconfigured.
         """
+        # Held over the log-in too: of all that are refused at once the first logs in, and the
+        # others find its token.
         async with self._lock:
             fresh = self._secrets is None
             secrets = self._secrets or await self._enter()

@@ -116,9 +116,12 @@ class DeliveryWorker:
                 await self._round(group, contacts)
             if self._sending:
                 await asyncio.wait(self._sending)
+            # Not earlier: each delivery waits until it is recorded.
             recording.cancel()
 
     async def _round(self, group: asyncio.TaskGroup, contacts: SealedRows) -> None:
+        # One look for the claim and the sending: a channel that is switched off in between would be
+        # claimed and have no sender.
         settings, senders = self._settings, self._channels.senders()
         free = max(0, settings.concurrency - len(self._sending))
         within_s = settings.claim_s * _SENDING_SHARE
@@ -182,6 +185,8 @@ class DeliveryWorker:
                 batch.append(self._finished.get_nowait())
             await self._record_batch([finished for finished, _ in batch])
             for _, recorded in batch:
+                # Who sent it may have been cancelled with its session. It is recorded all the same,
+                # or it would be sent again.
                 if not recorded.done():
                     recorded.set_result(None)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from ecap.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
 from ecap.serve.endpoints.routing import Api, Call, Reply
-from ecap.serve.gateway.config.desk import CHANGE_S
+from ecap.serve.gateway.config.desk import CHANGE_S, HubDesk
 from ecap.serve.gateway.config.models import (
     Applied,
     Diff,
@@ -23,14 +25,21 @@ from ecap.serve.gateway.config.models import (
     Trial,
     UnsetQuery,
 )
-from ecap.serve.gateway.service import Gateway
+
+
+class HasHub(Protocol):
+    """Of what a gateway replica holds, what these need."""
+
+    @property
+    def hub(self) -> HubDesk: ...
+
 
 api = Api("gateway", prefix="/api/v1/config", title="ECAP configuration")
 _REFUSALS = (NotFound, Conflict, PreconditionFailed, Invalid)
 
 
 @api.get("", scope="config:read", errors=(NotFound,), headers=IF_NONE_MATCH)
-async def get_config(call: Call[Gateway], query: SettingsQuery) -> Reply[Settings]:
+async def get_config(call: Call[HasHub], query: SettingsQuery) -> Reply[Settings]:
     """Get settings with the source of each.
 
     The ETag is the version that runs.
@@ -40,7 +49,7 @@ async def get_config(call: Call[Gateway], query: SettingsQuery) -> Reply[Setting
 
 
 @api.get("/history", scope="config:read")
-async def get_config_history(call: Call[Gateway], query: HistoryQuery) -> History:
+async def get_config_history(call: Call[HasHub], query: HistoryQuery) -> History:
     """List who changed what, and why, the newest first.
 
     Every entry is sealed by the hash of the one before.
@@ -49,25 +58,25 @@ async def get_config_history(call: Call[Gateway], query: HistoryQuery) -> Histor
 
 
 @api.get("/diff", scope="config:read", errors=(NotFound,))
-async def get_config_diff(call: Call[Gateway], query: DiffQuery) -> Diff:
+async def get_config_diff(call: Call[HasHub], query: DiffQuery) -> Diff:
     """Compare two versions."""
     return await call.state.hub.diff(query)
 
 
 @api.get("/members", scope="config:read")
-async def get_config_members(call: Call[Gateway]) -> Members:
+async def get_config_members(call: Call[HasHub]) -> Members:
     """List every replica and actor with the version it runs."""
     return await call.state.hub.members()
 
 
 @api.get("/sources", scope="config:read")
-async def get_config_sources(call: Call[Gateway]) -> Sources:
+async def get_config_sources(call: Call[HasHub]) -> Sources:
     """List where configuration comes from, and how each source is."""
     return await call.state.hub.sources()
 
 
 @api.post("/validate", scope="config:read")
-async def validate_config(call: Call[Gateway], body: Trial) -> Judged:
+async def validate_config(call: Call[HasHub], body: Trial) -> Judged:
     """Find out what a change would change, or why it would be refused.
 
     Nothing changes. Members are not asked: they may still refuse the change itself.
@@ -82,7 +91,7 @@ async def validate_config(call: Call[Gateway], body: Trial) -> Judged:
     headers=IF_MATCH,
     timeout_s=CHANGE_S,
 )
-async def roll_back_config(call: Call[Gateway], body: RollbackWish) -> Reply[Applied]:
+async def roll_back_config(call: Call[HasHub], body: RollbackWish) -> Reply[Applied]:
     """Go back to the settings of an earlier version, as a new one.
 
     Send the ETag of what you saw as If-Match.
@@ -94,14 +103,14 @@ async def roll_back_config(call: Call[Gateway], body: RollbackWish) -> Reply[App
 
 
 @api.get("/{key}", scope="config:read", errors=(NotFound,), headers=IF_NONE_MATCH)
-async def get_setting(call: Call[Gateway], key: str) -> Reply[Setting]:
+async def get_setting(call: Call[HasHub], key: str) -> Reply[Setting]:
     """Get a setting, where it has its value from, and what it hides."""
     found, version = await call.state.hub.setting(key)
     return Reply(found, etag=str(version))
 
 
 @api.put("/{key}", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
-async def set_setting(call: Call[Gateway], key: str, body: NewValue) -> Reply[Applied]:
+async def set_setting(call: Call[HasHub], key: str, body: NewValue) -> Reply[Applied]:
     """Set a setting above every other source.
 
     Answers when every member runs it, or with what refused it. Send the ETag of what
@@ -114,7 +123,7 @@ async def set_setting(call: Call[Gateway], key: str, body: NewValue) -> Reply[Ap
 
 
 @api.delete("/{key}", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
-async def unset_setting(call: Call[Gateway], key: str, query: UnsetQuery) -> Reply[Applied]:
+async def unset_setting(call: Call[HasHub], key: str, query: UnsetQuery) -> Reply[Applied]:
     """Remove what was set; the source below counts again. Send the ETag as If-Match."""
     done = await call.state.hub.unset(
         key,
