@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecap import logs
+from ecap import logs, tasks
 from ecap.actors.backoff import Backoff
 from ecap.actors.hub_link import CONFIG
 from ecap.clients.config_history import PostgresHistory
@@ -64,8 +64,7 @@ class ConfigHub:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await tasks.end(self._task)
 
     def health(self) -> dict[str, Any]:
         found: dict[str, Any] = {

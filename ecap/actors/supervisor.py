@@ -7,13 +7,12 @@ by itself and says so. One that is dead, or answers nothing any more, is replace
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ecap import logs, metrics
+from ecap import logs, metrics, tasks
 from ecap.actors.backoff import Backoff
 from ecap.actors.clock import Clock, SystemClock
 from ecap.errors import Fatal, Misconfigured
@@ -104,9 +103,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Children end in the reverse order of their needs, each before the next."""
         # First those who keep them: they would start again what is stopped below.
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await tasks.end(*self._tasks.values())
         self._tasks.clear()
         for kept in reversed(self._kept.values()):
             if kept.child:
@@ -203,10 +200,7 @@ class Supervisor:
                 return task.result()
             raise TimeoutError(f"no answer in {seconds:g} s")
         finally:
-            for future in (task, alarm):
-                future.cancel()
-                with contextlib.suppress(BaseException):
-                    await future
+            await tasks.end(task, alarm)
 
 
 def _in_order(specs: Sequence[Spec]) -> list[Spec]:

@@ -22,6 +22,7 @@ from ecap.config.settings.tree import Settings
 from ecap.config.sources.database_users import DatabaseLease
 from ecap.config.sources.source import SourceHealth
 from ecap.errors import EcapError, Unavailable
+from ecap.tasks import end
 
 _DRAIN_S = 30.0
 _FIRST_USER_S = 30.0
@@ -77,9 +78,7 @@ async def _leased(settings: Settings, role: str, pool: Pool) -> AsyncIterator[No
     finally:
         # Before the user is given back: a task that is replacing it would leave one that nobody
         # gives back.
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end(*tasks)
         await lease.end()
 
 

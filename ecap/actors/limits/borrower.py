@@ -121,9 +121,10 @@ class LeasedLimiter:
         while (verdict := self.try_take(key, rate_per_s=rate_per_s, burst=burst)) is None:
             held = self._held.get(key)
             if held is None:
+                # Before it is there: it holds nothing yet, and would be swept with the others.
+                self._sweep()
                 held = self._held[key] = _Held()
                 held.rate, held.burst = rate_per_s, burst
-                self._sweep()
             if self._clock() >= held.expires_s:
                 held.used = 0  # a rare guest borrows only what it needs
             waiter: asyncio.Future[None] = loop.create_future()

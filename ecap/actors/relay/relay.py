@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from ecap import logs, metrics
+from ecap import logs, metrics, tasks
 from ecap.actors import event_spans
 from ecap.actors.backoff import Backoff
 from ecap.actors.place import Place, Row
@@ -77,7 +77,7 @@ class OutboxRelay:
         if self._task:
             # A send to a broker that is away would wait for its own, longer, timeout.
             await asyncio.wait([self._task], timeout=_STOP_S)
-            await _ended(self._task)
+            await tasks.end(self._task)
 
     def health(self) -> dict[str, Any]:
         alive = self._task is not None and not self._task.done()
@@ -119,7 +119,7 @@ class OutboxRelay:
             self._trouble = None
             _log.info("the relay is sending")
             auditing = asyncio.create_task(self._keep_auditing(audit), name="relay-audit")
-            stack.push_async_callback(_ended, auditing)
+            stack.push_async_callback(tasks.end, auditing)
             await self._pump(log, producer)
 
     async def _pump(self, log: TopicLog, producer: AIOKafkaProducer) -> None:
@@ -272,9 +272,3 @@ class OutboxRelay:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

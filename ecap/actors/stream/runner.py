@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ecap import logs, metrics
+from ecap import logs, metrics, tasks
 from ecap.actors import event_spans
 from ecap.actors.backoff import Backoff
 from ecap.actors.place import Place
@@ -173,11 +173,11 @@ class Runner:
             finally:
                 # First, so that no question is answered from a state that nobody keeps up any more.
                 self._holdings.owned = {}
-                await _ended(heart)
+                await tasks.end(heart)
                 if self._committing:
                     # Whether it committed is open. The next session reads it in the positions, and
                     # cannot take what this one still has locked.
-                    await _ended(self._committing)
+                    await tasks.end(self._committing)
                     self._committing = None
 
     async def _loop(self, fetching: Fetching, heart: asyncio.Task[None], backoff: Backoff) -> None:
@@ -264,11 +264,3 @@ class Runner:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancelled and gone; whatever it raises was raised before or no longer matters."""
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from ecap import metrics
+from ecap import metrics, tasks
 from ecap.actors import event_spans
 from ecap.actors.stream.leases import NotOwner
 from ecap.actors.stream.pipeline import Pipeline
@@ -110,9 +110,7 @@ class Shard:
             await worker.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_STOP_S)
-            for task in late:
-                task.cancel()
-            await asyncio.wait(self._tasks)
+            await tasks.end(*late)
         # The pool last: runners commit, and give their partitions back, to the very end.
         await self._stack.aclose()
 

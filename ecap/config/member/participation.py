@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ecap import logs
+from ecap import logs, tasks
 from ecap.config.member.member import Member
 from ecap.errors import EcapError, Fenced
 
@@ -24,9 +24,7 @@ async def taking_part(member: Member) -> AsyncIterator[None]:
         yield
     finally:
         # Told until it has ended: a subscriber that is under way may swallow a cancellation.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=_LEAVE_S)
+        await tasks.end(task)
         # Good-bye comes last. A report after it would make the member known again, and rounds would
         # wait for it until it is stale.
         try:

@@ -19,6 +19,7 @@ from ecap.config.settings.connections.kubernetes import Kubernetes
 from ecap.config.sources.kubernetes_api import Bookmark, Gone, Item, Kind, KubernetesApi
 from ecap.config.sources.source import Reading, SourceHealth
 from ecap.errors import EcapError, Misconfigured, Unavailable
+from ecap.tasks import end
 
 
 class KubernetesSource:
@@ -57,9 +58,7 @@ class KubernetesSource:
                     self.health.changed()
                     yield Reading("Kubernetes objects", {"kubernetes": layer})
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await end(*tasks)
 
     async def read(self, reference: Reference, where: str) -> str:
         """A reader for `SecretReaders`. A Secret without the label is read, but not watched."""

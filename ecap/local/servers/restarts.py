@@ -19,6 +19,7 @@ from ecap.errors import EcapError
 from ecap.local.process.process import Started
 from ecap.local.state import runtime
 from ecap.local.state.folder import StateDir
+from ecap.tasks import end
 
 _log = logs.get(__name__)
 
@@ -56,10 +57,8 @@ async def kept(
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
         # Waited for: one that is starting a server would do so behind whoever stops it next.
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 async def _keep(state: StateDir, server: Kept, note: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import ray
 from ray import serve
 
-from ecap import logs
+from ecap import logs, tasks
 from ecap.actors.reach import RayActors
 from ecap.clients.database import open_database
 from ecap.clients.postgres import Pool
@@ -52,8 +52,7 @@ class KeeperReplica:
 
     async def __del__(self) -> None:
         # Serve awaits it. The lock goes with the pool; the actors stay for the next keeper.
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await tasks.end(self._task)
         await self._stack.aclose()
 
 

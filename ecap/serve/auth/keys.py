@@ -57,13 +57,17 @@ class SigningKeys:
 
     async def signer(self, now: datetime) -> SigningKey:
         """The key of the moment, the same in every replica. Raises Unavailable."""
-        if self._signer is None or not self._signer.signs(now) or now >= self._good_until:
+        signer = self._signer
+        if signer is None or not signer.signs(now) or now >= self._good_until:
             async with self._pool.transaction() as conn:
                 # Before the keys are read: two replicas that find none would make two, and sign
                 # with one each.
                 await conn.execute(_SQL["one_key_change"], _LOCK)
-                self._signer, self._good_until = await self._agree(conn, now)
-        return self._signer
+                signer, good_until = await self._agree(conn, now)
+            # Not before it is committed: tokens signed with a key that nobody else will ever see
+            # would be refused by everybody.
+            self._signer, self._good_until = signer, good_until
+        return signer
 
     async def jwks(self) -> Mapping[str, Any]:
         """The document of now, for the verifier of the auth replica itself."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ecap import logs
+from ecap import logs, tasks
 
 _log = logs.get("ecap.background")
 
@@ -20,11 +20,7 @@ async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIter
     try:
         yield
     finally:
-        # Work that survives errors can lose a cancellation: giving a connection back may
-        # raise in its place. So it is told until it has ended.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=1.0)
+        await tasks.end(task)
 
 
 def _ended(task: asyncio.Task[None]) -> None:

@@ -8,14 +8,13 @@ after that the key may have been retired, and what it sealed would be lost.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from ecap import logs, metrics
+from ecap import logs, metrics, tasks
 from ecap.config.secrets.keyring import stores
 from ecap.config.secrets.keyring.ring import Keyring
 from ecap.config.secrets.keyring.stores import Stored
@@ -142,9 +141,7 @@ async def open_keyring(
     try:
         yield live
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        await tasks.end(watching)
 
 
 def _tell_age(ring: Keyring) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from ecap import logs, metrics
+from ecap import logs, metrics, tasks
 from ecap.clients.postgres import Pool
 from ecap.config.member.follows import Follow
 from ecap.config.secrets.keyring.live import LiveKeyring
@@ -88,8 +88,7 @@ class DeliveryWorker:
         self._stopping.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=_STOP_S)
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await tasks.end(self._task)
 
     def health(self) -> dict[str, object]:
         running = self._task is not None and not self._task.done()

@@ -171,3 +171,24 @@ async def test_other_costs_hold_for_passwords_from_then_on() -> None:
         assert passwords.is_outdated(first)
         assert not passwords.is_outdated(await passwords.hash("correct horse"))
         assert not await passwords.matches("correct horse", None)
+
+
+async def test_a_key_that_was_never_committed_signs_nothing(pool: Pool) -> None:
+    """PostgreSQL may refuse, or be gone, at the very end: nobody else would ever see the key."""
+    await pool.execute(_REFUSED_AT_THE_END)
+    ours = keys(pool, Fernet.generate_key())
+    try:
+        with pytest.raises(Exception, match="not today"):
+            await ours.signer(NOW)
+    finally:
+        await pool.execute("DROP FUNCTION auth.refused() CASCADE")
+    signer = await ours.signer(NOW)
+    assert await kids(ours, NOW) == [signer.kid]
+
+
+_REFUSED_AT_THE_END = """
+CREATE FUNCTION auth.refused() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'not today'; END $$;
+CREATE CONSTRAINT TRIGGER refused AFTER INSERT ON auth.signing_keys
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION auth.refused()
+"""

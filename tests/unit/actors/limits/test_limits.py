@@ -258,3 +258,18 @@ async def test_a_lease_may_become_shorter() -> None:
     time.now_s += 2.0
     await limits.take("k", rate_per_s=1000.0, burst=1000.0)
     assert wire.calls == calls + 1
+
+
+async def test_a_newcomer_is_not_swept_with_the_old() -> None:
+    """At the 1024th caller: two of its requests at once, and neither waits for ever."""
+    time = Time()
+    wire = Wire(LimitLedger(clock=time))
+    ours = limiter(wire, time)
+    for number in range(1023):
+        await ours.take(f"k{number}", rate_per_s=1.0, burst=5.0)
+    async with asyncio.timeout(5):
+        both = await asyncio.gather(
+            *(ours.take("newcomer", rate_per_s=1.0, burst=5.0) for _ in range(2))
+        )
+    assert [ruling.allowed for ruling in both] == [True, True]
+    await ours.aclose()
