@@ -18,7 +18,7 @@ import msgspec
 import psutil
 
 from ecap.errors import Misconfigured, Unavailable
-from ecap.local.state.folder import Account, StateDir
+from ecap.local.state.folder import Account, StateDir, write_private
 from ecap.logs import get
 
 log = get(__name__)
@@ -152,7 +152,7 @@ def record(state: StateDir, name: str, pid: int, *, stop_signal: signal.Signals)
     # One that has ended already needs nobody.
     with contextlib.suppress(psutil.NoSuchProcess):
         started_at = psutil.Process(pid).create_time()
-        path.write_bytes(msgspec.json.encode(PidFile(pid, started_at, int(stop_signal))))
+        write_private(path, msgspec.json.encode(PidFile(pid, started_at, int(stop_signal))))
     return path
 
 

@@ -82,20 +82,25 @@ class FileKeyring:
 
     def load(self) -> Stored:
         try:
-            found = self._path.stat()
-            text = self._path.read_text()
+            # Of the one file that is open: with the revision of another that took its place
+            # meanwhile, a later save would overwrite keys that it never saw.
+            with self._path.open() as file:
+                found = os.fstat(file.fileno())
+                text = file.read()
         except FileNotFoundError:
             raise NotFound(f"there is no keyring at {self._path}") from None
         except OSError as exc:
             raise Misconfigured(f"cannot read the keyring {self._path}: {exc.strerror}") from exc
+        except UnicodeDecodeError:
+            raise Misconfigured(f"the keyring {self._path} is no text") from None
         # A mounted Secret is somebody else's file, and readable through its group.
         strangers = 0o077 if found.st_uid == os.geteuid() else 0o007
         if stat.S_IMODE(found.st_mode) & strangers:
             raise Misconfigured(f"others may read the keyring {self._path}: chmod 600 it")
-        return Stored(read_ring(text, self._wrap, place=str(self._path)), self._revision())
+        return Stored(read_ring(text, self._wrap, place=str(self._path)), _revision(found))
 
     def save(self, ring: Keyring, *, revision: str | None) -> None:
-        if revision != (self._revision() if self._path.exists() else None):
+        if revision != (_revision(self._path.stat()) if self._path.exists() else None):
             raise Conflict(f"the keyring {self._path} has changed; read it again")
         try:
             self._write(write_ring(ring, self._wrap))
@@ -114,9 +119,9 @@ class FileKeyring:
             os.fsync(file.fileno())
         part.replace(self._path)
 
-    def _revision(self) -> str:
-        found = self._path.stat()
-        return f"{found.st_ino}.{found.st_mtime_ns}"
+
+def _revision(found: os.stat_result) -> str:
+    return f"{found.st_ino}.{found.st_mtime_ns}"
 
 
 class EnvironmentKeyring:

@@ -119,3 +119,12 @@ async def test_entries_of_files_are_renewed_in_place(tmp_path: Path, ring: Keyri
     with pytest.raises(Misconfigured, match=r"base\.yaml:1: not encrypted with"):
         await renew([FileEntries([path])], foreign, NoProgress())
     assert path.read_bytes().decode() == text
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """As every other trouble of a store: what watches it goes on, and says so."""
+    path = tmp_path / "ring"
+    path.write_bytes(b"\xff\xfe")
+    path.chmod(0o600)
+    with pytest.raises(Misconfigured, match="is no text"):
+        FileKeyring(path, Plain()).load()
