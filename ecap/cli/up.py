@@ -74,7 +74,7 @@ class Terminal:
 @app.command()
 def main(
     dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Ray's dashboard too; jobs need it (290 MB)")
+        bool, typer.Option("--dashboard", help="Ray's dashboard too (290 MB)")
     ] = False,
     leased: Annotated[
         bool,
