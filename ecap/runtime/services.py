@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.serve.replica.replica import Service
 
@@ -26,4 +28,6 @@ def service_of(name: ServiceName) -> Service:
             from ecap.serve.fraud.deployment import service
         case "notifications":
             from ecap.serve.notifications.deployment import service
+        case _:
+            assert_never(name)
     return service

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from ecap.clients.rayjobs import TEMPLATE, submission
+from ecap.config.layers import schema
+from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import Invalid
 from ecap.pipelines.batch.jobs import JOBS, find, parse
 
@@ -56,6 +59,25 @@ def rendered() -> Any:
         "print(json.dumps({e: Rendered.of(e, jobs=jobs).docs for e in ('dev', 'production')}))",
         _JOBS,
     )
+
+
+def test_the_schema_knows_the_services() -> None:
+    known = json.loads(SCHEMA.read_text())["properties"]["services"]["properties"]
+    assert sorted(known) == sorted(get_args(ServiceName))
+
+
+def test_the_schema_takes_every_setting_that_is_no_secret() -> None:
+    """Two end as secrets do, and are names: the chart takes them from the references' place."""
+    names = json.loads(SCHEMA.read_text())["properties"]["settings"]["propertyNames"]
+    refused = {
+        key
+        for key, setting in schema.settings().items()
+        if "." in key
+        and schema.ANY not in key
+        and not setting.secret
+        and not (re.search(names["pattern"], key) and not re.search(names["not"]["pattern"], key))
+    }
+    assert refused == {"vault.client_key", "keyring.transit_key"}
 
 
 def commands(docs: Any) -> dict[str, str]:

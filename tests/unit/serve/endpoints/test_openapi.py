@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from ecap.config.settings.services.deployments import ServiceName
+from ecap.domain.accounts.roles import ROLE_SCOPES, scopes_of
 from ecap.errors import Conflict
 from ecap.runtime.services import service_of
 from ecap.serve.endpoints import openapi
@@ -159,3 +160,9 @@ def test_every_service_is_described(service: ServiceName) -> None:
         assert path.startswith(own.prefix)
         for one in methods.values():
             assert one["summary"], one["operationId"]
+
+
+@pytest.mark.parametrize("service", get_args(ServiceName))
+def test_a_scope_that_is_asked_for_is_somebodys(service: ServiceName) -> None:
+    wanted = {one.scope for one in service_of(service).api.endpoints if one.scope}
+    assert wanted <= scopes_of(ROLE_SCOPES)
