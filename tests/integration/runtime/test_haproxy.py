@@ -20,6 +20,9 @@ from ecap.local.process import ports
 from ecap.runtime import haproxy
 
 
+LOOPBACK = ("127.0.0.1/32",)
+
+
 def rendered(folder: Path, *, front: int, upstream: int) -> Path:
     """What Ray itself would write for one application."""
     config = HAProxyConfig(
@@ -49,7 +52,7 @@ def rendered(folder: Path, *, front: int, upstream: int) -> Path:
 def proxy(folder: Path, *, front: int, upstream: int) -> Iterator[psutil.Process]:
     config = rendered(folder, front=front, upstream=upstream)
     wrapper = folder / "our haproxy.sh"
-    haproxy.install(wrapper, loopback=True)
+    haproxy.install(wrapper, loopback=True, trusted=LOOPBACK)
     process = subprocess.Popen([wrapper, "-db", "-f", config], stderr=subprocess.PIPE)
     try:
         yield psutil.Process(process.pid)
@@ -166,12 +169,12 @@ async def test_nothing_listens_beyond_loopback(tmp_path: Path, chosen: tuple[int
 
 def test_rewriting_twice_changes_nothing_more(tmp_path: Path) -> None:
     config = rendered(tmp_path, front=20100, upstream=20101).read_text()
-    once = haproxy.rewrite(config, errors=tmp_path, loopback=True)
-    assert haproxy.rewrite(once, errors=tmp_path, loopback=True) == once
+    once = haproxy.rewrite(config, errors=tmp_path, loopback=True, trusted=LOOPBACK)
+    assert haproxy.rewrite(once, errors=tmp_path, loopback=True, trusted=LOOPBACK) == once
     assert once != config
 
 
 def test_a_template_that_has_changed_is_refused(tmp_path: Path) -> None:
     config = rendered(tmp_path, front=20100, upstream=20101).read_text()
     with pytest.raises(ValueError, match="no part like"):
-        haproxy.rewrite(config.replace("option httplog", ""), errors=tmp_path, loopback=True)
+        haproxy.rewrite(config.replace("option httplog", ""), errors=tmp_path, loopback=True, trusted=LOOPBACK)
