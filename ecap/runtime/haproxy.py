@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-# What is no HTTP at all gets HAProxy's own 400, which nothing can change.
+# What is no HTTP at all, or not yet, gets HAProxy's own 400 or 408, which nothing can change.
 _PROBLEMS = {
     408: ("request-timeout", "The request left too little time", "the request was not whole", None),
     500: ("internal", "Internal error", "the front door failed", None),
