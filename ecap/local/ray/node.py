@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,7 @@ class RayNode:
         token_file: Path,
         environ: Mapping[str, str],
         dashboard: bool,
+        trusted_proxies: Sequence[str],
     ) -> None:
         self.port = ports["ray"]
         self._state = state
@@ -90,6 +91,7 @@ class RayNode:
         self._token_file = token_file
         self._environ = environ
         self._dashboard = dashboard
+        self._trusted_proxies = trusted_proxies
         self._head: Any = None
         self._node: Any = None
         self._records: list[Path] = []
@@ -233,7 +235,9 @@ class RayNode:
         (self.folder / "h").mkdir()
         (self._rays / _SESSION).mkdir(parents=True)
         (self._rays / _SESSION / "logs").symlink_to(logs)
-        haproxy.install(self.folder / "h" / "haproxy.sh", loopback=True)
+        haproxy.install(
+            self.folder / "h" / "haproxy.sh", loopback=True, trusted=self._trusted_proxies
+        )
 
 
 def _ray_head() -> Any:

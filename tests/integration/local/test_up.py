@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -147,6 +148,30 @@ def test_no_secret_is_in_a_command_line_an_environment_or_a_log(started: Started
         if path.is_file():
             content = path.read_bytes()
             assert not [v for v in values if v in content], path
+
+
+@pytest.mark.parametrize("title", ["haproxy -db -f", "ray::HAProxyManager"])
+def test_the_front_door_is_back_within_seconds(started: Started, title: str) -> None:
+    url = f"{started.runtime.front_door}/api/v1/catalog/products?limit=1"
+    notes = started.output.read_text().count("the front door is back")
+    [found] = [p for p in started.processes() if title in " ".join(p.cmdline())]
+    begun = time.monotonic()
+    found.kill()
+    answers: list[int] = []
+    while 200 not in answers or time.monotonic() - begun < 1.5:  # it is missed after that
+        assert time.monotonic() - begun < 10, answers
+        with contextlib.suppress(httpx.TransportError):
+            answers.append(httpx.get(url, timeout=5).status_code)
+        time.sleep(0.02)
+    # 5 s on a machine that has nothing else to do.
+    assert time.monotonic() - begun < 8
+    assert set(answers) <= {200, 503}
+    until(
+        lambda: started.output.read_text().count("the front door is back") > notes,
+        within_s=5,
+        what=started.output.read_text,
+    )
+    assert "the front door is away (it refuses connections)" in started.output.read_text()
 
 
 def test_what_a_killed_start_leaves_is_cleaned_up(started: Started) -> None:
