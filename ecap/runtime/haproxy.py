@@ -203,4 +203,4 @@ if __name__ == "__main__":
     if len(sys.argv) == 2:
         install(Path(sys.argv[1]), loopback=False)
     else:
-        run(*sys.argv[1:5], sys.argv[5:])
+        run(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])

@@ -24,7 +24,7 @@ async def watched(url: str, *, note: Callable[[str], None]) -> None:
             if why is not None:
                 since = time.monotonic()
                 note(f"the front door is away ({why}); Ray Serve starts it again")
-                while await _away(client, url) is not None:
+                while await _away(client, url) is not None:  # noqa: ASYNC110  nothing tells
                     await asyncio.sleep(_LOOK_EVERY_S)
                 note(f"the front door is back after {time.monotonic() - since:.1f} s")
             await asyncio.sleep(_LOOK_EVERY_S)

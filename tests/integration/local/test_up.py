@@ -19,6 +19,7 @@ import httpx
 import psutil
 import pytest
 
+from ecap import front_door
 from ecap.local.process import memory
 from ecap.local.state import runtime
 from ecap.local.state.folder import open_state
@@ -112,6 +113,21 @@ def test_a_service_answers_at_the_front_door(started: Started) -> None:
     missing = httpx.get(f"{started.runtime.front_door}/nowhere")
     assert missing.status_code == 404
     assert missing.headers["content-type"] == "application/problem+json"
+
+
+def test_what_the_front_door_answers_is_counted(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = str(started.runtime.ports["haproxy_stats"])
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", port)
+    httpx.get(f"{started.runtime.front_door}/api/v1/catalog/products?limit=1")
+    httpx.get(f"{started.runtime.front_door}/nowhere")
+    told = front_door.told()
+    assert told is not None
+    assert told.keys() == {"catalog", front_door.UNMATCHED}
+    assert told["catalog"].replicas == 1
+    assert told["catalog"].answers["2xx"] >= 1
+    assert told[front_door.UNMATCHED].answers["4xx"] >= 1
 
 
 def test_a_second_start_is_refused(started: Started) -> None:

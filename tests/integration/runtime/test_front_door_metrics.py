@@ -1,4 +1,4 @@
-"""What HAProxy answers by itself is counted, by service: the real program, asked as scrapers ask."""
+"""What HAProxy answers by itself is counted, by service: the real program."""
 
 from __future__ import annotations
 

@@ -171,4 +171,6 @@ def test_what_is_no_list_of_networks_does_not_start(tmp_path: Path, told: str) -
 def test_a_template_that_has_changed_is_refused(tmp_path: Path) -> None:
     config = rendered(tmp_path, front=20100, upstream=20101).read_text()
     with pytest.raises(ValueError, match="no part like"):
-        haproxy.rewrite(config.replace("option httplog", ""), errors=tmp_path, loopback=True, trusted=LOOPBACK)
+        haproxy.rewrite(
+            config.replace("option httplog", ""), errors=tmp_path, loopback=True, trusted=LOOPBACK
+        )

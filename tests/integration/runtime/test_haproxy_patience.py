@@ -10,7 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from integration.runtime.running_haproxy import four_ports, proxy, rendered, until_answered, upstream
+from integration.runtime.running_haproxy import (
+    four_ports,
+    proxy,
+    rendered,
+    until_answered,
+    upstream,
+)
 
 from ecap.runtime import haproxy
 
@@ -102,7 +108,7 @@ async def test_nobody_takes_more_than_a_share(tmp_path: Path, chosen: tuple[int,
             await until_answered(other, "/orders", 200)
             greedy = half_open(stack, front, "127.0.0.2", 100)
             async with asyncio.timeout(5):
-                while sum(map(is_open, greedy)) > 20:
+                while sum(map(is_open, greedy)) > 20:  # noqa: ASYNC110  nothing tells
                     await asyncio.sleep(0.02)
             assert (await other.get("/orders", timeout=2)).status_code == 200
             assert sum(map(is_open, greedy)) == 20
