@@ -46,8 +46,8 @@ _SHARE = 4
 # Peers of whom the edge is told; in a pod the chart gives the list as the setting's variable.
 _TRUSTED_VARIABLE = "ECAP__HTTP__TRUSTED_PROXIES"
 _LOOPBACK = ("127.0.0.1/32", "::1/128")
-# Serve would answer for us when the time of its own header is over. An id that is not well
-# formed would be echoed by Serve; one made here costs the replica nothing. With its watch for
+# Headers by which a stranger would steer Serve: it would answer for us when the time of one is
+# over, and 500 when another is not UTF-8. An id that is not well formed would be echoed by Serve; one made here costs the replica nothing. With its watch for
 # the end of the connection off, Serve needs no tasks of its own for a request: the edge has
 # deadlines, and its streams watch their readers.
 _REQUEST = r"""    acl ecap_trusted src {trusted}
@@ -55,12 +55,16 @@ _REQUEST = r"""    acl ecap_trusted src {trusted}
     tcp-request connection track-sc0 src,ipmask(32,64) unless ecap_trusted
     tcp-request connection reject if {{ sc0_conn_cur gt {share} }}
     http-request del-header x-forwarded-for unless ecap_trusted
-    http-request del-header x-request-timeout-seconds
+    http-request del-header {steering} -m reg
     acl ecap_request_id req.hdr_cnt(x-request-id) eq 1
     acl ecap_request_id_formed req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{{1,128}}$
     http-request set-header x-request-id %[uuid] unless ecap_request_id ecap_request_id_formed
     http-request set-header x-request-disconnect-disabled ?1
 """
+_STEERING = (
+    "^(x-request-timeout-seconds|x[-_]session[-_]id|serve[-_]multiplexed[-_]model[-_]id"
+    "|x-serve-router-.*)$"
+)
 _OPTIONS = """    option forwardfor
     option dontlog-normal
     option http-buffer-request
@@ -110,7 +114,9 @@ def _request(config: str, trusted: Sequence[str]) -> str:
     limit = re.search(r"^    maxconn (\d+)$", config, flags=re.MULTILINE)
     if limit is None:
         raise ValueError("the configuration has no maxconn")
-    return _REQUEST.format(trusted=" ".join(trusted), share=int(limit[1]) // _SHARE)
+    return _REQUEST.format(
+        trusted=" ".join(trusted), share=int(limit[1]) // _SHARE, steering=_STEERING
+    )
 
 
 def rewrite(config: str, *, errors: Path, loopback: bool, trusted: Sequence[str]) -> str:
