@@ -46,10 +46,15 @@ _SHARE = 4
 # Peers of whom the edge is told; in a pod the chart gives the list as the setting's variable.
 _TRUSTED_VARIABLE = "ECAP__HTTP__TRUSTED_PROXIES"
 _LOOPBACK = ("127.0.0.1/32", "::1/128")
-# Headers by which a stranger would steer Serve: it would answer for us when the time of one is
-# over, and 500 when another is not UTF-8. An id that is not well formed would be echoed by Serve; one made here costs the replica nothing. With its watch for
-# the end of the connection off, Serve needs no tasks of its own for a request: the edge has
-# deadlines, and its streams watch their readers.
+# Headers by which a stranger would steer Serve: it answers for us when the time of the first is
+# over, and 500 where another is not UTF-8.
+_STEERING = (
+    "^(x-request-timeout-seconds|x[-_]session[-_]id|serve[-_]multiplexed[-_]model[-_]id"
+    "|x-serve-router-.*)$"
+)
+# An id that is not well formed would be echoed by Serve; one made here costs the replica
+# nothing. With its watch for the end of the connection off, Serve needs no tasks of its own
+# for a request: the edge has deadlines, and its streams watch their readers.
 _REQUEST = r"""    acl ecap_trusted src {trusted}
     stick-table type ipv6 size 100k expire 1m store conn_cur
     tcp-request connection track-sc0 src,ipmask(32,64) unless ecap_trusted
@@ -61,10 +66,6 @@ _REQUEST = r"""    acl ecap_trusted src {trusted}
     http-request set-header x-request-id %[uuid] unless ecap_request_id ecap_request_id_formed
     http-request set-header x-request-disconnect-disabled ?1
 """
-_STEERING = (
-    "^(x-request-timeout-seconds|x[-_]session[-_]id|serve[-_]multiplexed[-_]model[-_]id"
-    "|x-serve-router-.*)$"
-)
 _OPTIONS = """    option forwardfor
     option dontlog-normal
     option http-buffer-request
@@ -177,7 +178,7 @@ def install(wrapper: Path, *, loopback: bool, trusted: Sequence[str] | None = No
     for code in _PROBLEMS:
         (errors / f"{code}.http").write_bytes(error_file(code))
     scope = "loopback" if loopback else "all"
-    told = "environment" if trusted is None else json.dumps(list(trusted))
+    told = "environment" if trusted is None else ",".join(trusted)
     words = (sys.executable, "-IS", __file__, binary, errors, scope, told)
     line = " ".join("'" + str(word).replace("'", "'\\''") + "'" for word in words)
     wrapper.write_text(f'#!/bin/sh\nexec {line} "$@"\n')
@@ -185,10 +186,14 @@ def install(wrapper: Path, *, loopback: bool, trusted: Sequence[str] | None = No
 
 
 def _trusted(told: str) -> list[str]:
-    """Raises ValueError for what is no list of networks: it would become a configuration."""
+    """Raises ValueError for what is no network: it would become part of a configuration.
+
+    The variable is YAML, of which there is no reader here; a list of networks needs none.
+    """
     if told == "environment":
-        told = os.environ.get(_TRUSTED_VARIABLE) or json.dumps(_LOOPBACK)
-    networks = [str(ipaddress.ip_network(one)) for one in json.loads(told)]
+        told = os.environ.get(_TRUSTED_VARIABLE) or ",".join(_LOOPBACK)
+    words = [word for word in re.split(r"[\s,\[\]\"']+", told) if word not in ("", "-")]
+    networks = [str(ipaddress.ip_network(word)) for word in words]
     return networks or ["127.255.255.255/32"]  # an acl of nothing does not parse
 
 

@@ -140,7 +140,7 @@ class RayNode:
             # After three times Serve's 5 s it kills a proxy whose imports take long.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
             # HAProxy is missed after three looks; Serve's 10 s leave half a minute unanswered.
-            "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",
+            "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.2",
             "RAY_SERVE_HAPROXY_NBTHREAD": "1",
             # A datagram to a Python actor for each request; the edge has its own metrics.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",

@@ -183,6 +183,8 @@ def started(told: str | None, folder: Path) -> str:
     [
         (None, "127.0.0.1/32 ::1/128"),
         (json.dumps(["10.1.0.0/16", "::1/128"]), "10.1.0.0/16 ::1/128"),
+        ("[10.1.0.0/16, '::1/128']", "10.1.0.0/16 ::1/128"),
+        ("- 10.1.0.0/16\n- 10.2.0.7", "10.1.0.0/16 10.2.0.7/32"),
         ("[]", "127.255.255.255/32"),
     ],
 )
@@ -190,7 +192,7 @@ def test_a_pod_reads_the_setting(tmp_path: Path, told: str | None, believed: str
     assert f"acl ecap_trusted src {believed}\n" in started(told, tmp_path)
 
 
-@pytest.mark.parametrize("told", ["10.0.0.0/8", '["anybody"]', '["10.0.0.0/8 or 0.0.0.0/0"]'])
+@pytest.mark.parametrize("told", ['["anybody"]', "10.0.0.1/8", '["10.0.0.0/8 or 0.0.0.0/0"]'])
 def test_what_is_no_list_of_networks_does_not_start(tmp_path: Path, told: str) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         started(told, tmp_path)
