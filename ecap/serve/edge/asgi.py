@@ -153,7 +153,9 @@ class Edge:
         except TimeoutError as exc:
             raise deadline.passed() from exc
         except Retryable as exc:
-            raise deadline.judged(exc) from exc
+            if deadline.made(exc):
+                raise deadline.passed() from exc
+            raise
         reads = request.method in ("GET", "HEAD")
         etag = request.headers.get(b"if-none-match") if reads else None
         answer = answers.of_result(result, endpoint, if_none_match=etag)

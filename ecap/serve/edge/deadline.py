@@ -50,10 +50,10 @@ class Deadline:
             return TooSlow(f"the body was not whole within {self.timeout_s:g} s")
         return TooSlow(f"not done within {self.timeout_s:g} s; {self._enough_s:g} s may be enough")
 
-    def judged(self, error: Retryable) -> EcapError:
-        """`error`, or the caller's own where his haste made it: calls below have his deadline."""
+    def made(self, error: Retryable) -> bool:
+        """Whether the caller's haste made it: calls further down have what is left of his time."""
         over = isinstance(error, DeadlineExceeded) or time.monotonic() >= self.at
-        return self.passed() if over and self._ours_s < self._enough_s else error
+        return over and self._ours_s < self._enough_s
 
 
 def _seconds(given: bytes) -> float:
