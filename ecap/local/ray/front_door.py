@@ -23,7 +23,7 @@ async def watched(url: str, *, note: Callable[[str], None]) -> None:
             why = await _away(client, url)
             if why is not None:
                 since = time.monotonic()
-                note(f"the front door is away ({why}); Ray Serve starts it again")
+                note(f"the front door is away: {why}")
                 while await _away(client, url) is not None:  # noqa: ASYNC110  nothing tells
                     await asyncio.sleep(_LOOK_EVERY_S)
                 note(f"the front door is back after {time.monotonic() - since:.1f} s")
@@ -34,12 +34,8 @@ async def _away(client: aiohttp.ClientSession, url: str) -> str | None:
     """HAProxy answers itself what it routes: 503 until it has been told of services."""
     try:
         async with client.get(f"{url}/-/routes") as answer:
-            return None if answer.status == 200 else f"status {answer.status}"
+            return None if answer.status == 200 else f"it answers {answer.status}"
+    except aiohttp.ClientConnectorError:
+        return "it refuses connections; Ray Serve starts it again"
     except (aiohttp.ClientError, TimeoutError) as exc:
-        return "it refuses connections" if _refused(exc) else str(exc) or type(exc).__name__
-
-
-def _refused(error: BaseException) -> bool:
-    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(
-        error.os_error, ConnectionRefusedError
-    )
+        return str(exc) or f"no answer within {_PATIENCE_S:.0f} s"

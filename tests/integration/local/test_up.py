@@ -175,19 +175,18 @@ def test_the_front_door_is_back_within_seconds(started: Started, title: str) -> 
     found.kill()
     answers: list[int] = []
     while 200 not in answers or time.monotonic() - begun < 1.5:  # it is missed after that
-        assert time.monotonic() - begun < 10, answers
+        # 4 s where nothing else is to be done, once half a minute.
+        assert time.monotonic() - begun < 12, answers
         with contextlib.suppress(httpx.TransportError):
             answers.append(httpx.get(url, timeout=5).status_code)
         time.sleep(0.02)
-    # 5 s on a machine that has nothing else to do.
-    assert time.monotonic() - begun < 8
     assert set(answers) <= {200, 503}
     until(
         lambda: started.output.read_text().count("the front door is back") > notes,
-        within_s=5,
+        within_s=10,
         what=started.output.read_text,
     )
-    assert "the front door is away (it refuses connections)" in started.output.read_text()
+    assert "the front door is away: it refuses connections" in started.output.read_text()
 
 
 def test_what_a_killed_start_leaves_is_cleaned_up(started: Started) -> None:

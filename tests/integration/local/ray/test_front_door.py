@@ -31,7 +31,7 @@ async def test_it_says_when_it_is_away_and_when_it_is_back() -> None:
         await asyncio.sleep(0.2)
     async with asyncio.timeout(20):
         away = await said.get()
-        assert away.startswith("the front door is away (it refuses connections)")
+        assert away.startswith("the front door is away: it refuses connections")
         async with door(port, "503 Service Unavailable"):  # it knows no service yet
             await asyncio.sleep(1.5)
             assert said.empty()
@@ -40,6 +40,6 @@ async def test_it_says_when_it_is_away_and_when_it_is_back() -> None:
             await asyncio.sleep(1.0)
             assert said.empty()
         async with door(port, "503 Service Unavailable"):
-            assert "away (" in await said.get()
+            assert "away: " in await said.get()
     watching.cancel()
     await asyncio.wait({watching})
