@@ -17,43 +17,58 @@ from ecap.errors import DeadlineExceeded, EcapError, Malformed, Retryable, TooSl
 _HEADER = b"x-request-timeout"
 # With less for us, what was not done in time is no failure of ours. It is the time that
 # 99 of 100 requests keep, or the alert EcapSlow says so.
-ENOUGH_S = 1.0
+_ENOUGH_S = 1.0
+# A body that arrives sooner has not trickled.
+_TRICKLES_S = 0.1
 
 
 class Deadline:
     """Begins to run when it is made. `own_s` holds where the caller names none, and `most_s`
     is the longest he may name. Raises Malformed for what is no time."""
 
-    __slots__ = ("_enough_s", "_ours_s", "at", "timeout_s")
+    __slots__ = ("_enough_s", "_hasty", "_waited_s", "_whole", "at", "timeout_s")
 
     def __init__(self, headers: Mapping[bytes, bytes], *, own_s: float, most_s: float) -> None:
         given = headers.get(_HEADER)
         self.timeout_s = own_s if given is None else min(_seconds(given), most_s)
         self.at = time.monotonic() + self.timeout_s
         # What is configured below a second was meant so.
-        self._enough_s = min(ENOUGH_S, own_s / 2)
-        self._ours_s = self.timeout_s
+        self._enough_s = min(_ENOUGH_S, own_s / 2)
+        self._hasty = given is not None and self.timeout_s < self._enough_s
+        self._waited_s = 0.0
+        self._whole = True
 
     @contextmanager
     def receiving(self) -> Iterator[None]:
-        """Around the wait for the body. One that is not whole in time left us nothing."""
-        ours_s, self._ours_s = self._ours_s, 0.0
+        """Around the wait for the body."""
         begun = time.monotonic()
-        yield
-        self._ours_s = ours_s - (time.monotonic() - begun)
+        self._whole = False
+        try:
+            yield
+            self._whole = True
+        finally:
+            self._waited_s = time.monotonic() - begun
 
     def passed(self) -> EcapError:
         """What to answer when it has passed."""
-        if self._ours_s >= self._enough_s:
-            return DeadlineExceeded(f"not done within {self.timeout_s:g} s")
-        if self._ours_s <= 0:
+        if self._trickled and not self._whole:
             return TooSlow(f"the body was not whole within {self.timeout_s:g} s")
-        return TooSlow(f"not done within {self.timeout_s:g} s; {self._enough_s:g} s may be enough")
+        if self._hasty or self._trickled:
+            detail = f"not done within {self.timeout_s:g} s; {self._enough_s:g} s may be enough"
+            return TooSlow(detail)
+        return DeadlineExceeded(f"not done within {self.timeout_s:g} s")
 
     def made(self, error: Retryable) -> bool:
-        """Whether the caller's haste made it: calls further down have what is left of his time."""
+        """Whether the caller made it: calls further down have what is left of his time."""
         over = isinstance(error, DeadlineExceeded) or time.monotonic() >= self.at
-        return over and self._ours_s < self._enough_s
+        return over and (self._hasty or self._trickled)
+
+    @property
+    def _trickled(self) -> bool:
+        """Whether waiting for the body left us too little."""
+        if self._waited_s < _TRICKLES_S:
+            return False
+        return not self._whole or self.timeout_s - self._waited_s < self._enough_s
 
 
 def _seconds(given: bytes) -> float:
