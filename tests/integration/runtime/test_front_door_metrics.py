@@ -55,3 +55,33 @@ async def test_a_front_door_that_knows_no_service_is_counted(
             await until_answered(client, "/orders", 503)
         found = await asyncio.to_thread(samples)
     assert found[answers("unmatched", "5xx")] >= 1
+
+
+async def test_who_hangs_up_makes_no_failure_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front, behind = four_ports()
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(front + 1))
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b" /-/healthz " in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        else:
+            await reader.read()
+        writer.close()
+
+    with proxy(tmp_path, front=front, upstream=behind):
+        async with await asyncio.start_server(never, "127.0.0.1", behind):
+            while (await asyncio.to_thread(samples)).get("ecap_front_door_up") != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            before = (await asyncio.to_thread(samples))[answers("orders", "5xx")]
+            for number in range(60):
+                _, writer = await asyncio.open_connection("127.0.0.1", front)
+                writer.write(b"GET /orders HTTP/1.1\r\nhost: x\r\n\r\n")
+                await asyncio.sleep(number % 3 * 0.005)
+                writer.close()
+                await writer.wait_closed()
+            async with asyncio.timeout(10):
+                while (found := await asyncio.to_thread(samples))[answers("orders", "4xx")] < 60:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+    assert found[answers("orders", "5xx")] == before
