@@ -7,11 +7,13 @@
     │   ├── Unauthenticated   401
     │   ├── Forbidden         403
     │   ├── NotFound          404
+    │   ├── TooSlow           408  may or may not have happened; give it more time
     │   ├── Conflict          409
     │   ├── PreconditionFailed 412
     │   ├── TooLarge          413
     │   ├── UnsupportedMedia  415
-    │   └── PreconditionRequired 428
+    │   ├── PreconditionRequired 428
+    │   └── HungUp            499  nobody is there to be answered
     ├── Retryable             the same request may succeed later (`retry_after_s`)
     │   ├── RateLimited       429
     │   ├── Overloaded        503  shed before any work was done
@@ -89,6 +91,14 @@ class NotFound(Refused):
     title = "Not found"
 
 
+class TooSlow(Refused):
+    """The caller's own doing; a deadline that we had the time to keep is DeadlineExceeded."""
+
+    status = 408
+    slug = "request-timeout"
+    title = "The request left too little time"
+
+
 class Conflict(Refused):
     status = 409
     slug = "conflict"
@@ -117,6 +127,12 @@ class UnsupportedMedia(Refused):
     status = 415
     slug = "unsupported-media-type"
     title = "Unsupported media type"
+
+
+class HungUp(Refused):
+    status = 499  # no standard's: what proxies write down for it
+    slug = "client-closed-request"
+    title = "The client has hung up"
 
 
 class Retryable(EcapError):

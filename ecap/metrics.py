@@ -8,6 +8,7 @@ adds them up. The variable has to be set before this module is imported.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_client import (
@@ -19,6 +20,10 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ecap import front_door
 
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -165,13 +170,39 @@ config_key_age_seconds = Gauge(
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
+class _FrontDoor(Collector):
+    """Asked when somebody asks us: nobody of ours sees what HAProxy answers by itself."""
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily(
+            "ecap_front_door_up", "1 when the HAProxy of this node answers", labels=[]
+        )
+        answers = CounterMetricFamily(
+            "ecap_front_door_responses_total",
+            "Answers at the front door, those that no replica gave too",
+            labels=["service", "status"],
+        )
+        replicas = GaugeMetricFamily(
+            "ecap_front_door_replicas", "Replicas that the front door uses", labels=["service"]
+        )
+        told = front_door.told()
+        up.add_metric((), 0 if told is None else 1)
+        for service, counted in (told or {}).items():
+            for status, count in counted.answers.items():
+                answers.add_metric((service, status), count)
+            if counted.replicas is not None:
+                replicas.add_metric((service,), counted.replicas)
+        yield from (up, answers, replicas)
+
+
 def exposition() -> bytes:
     """The samples of every process of this node, in the Prometheus text format."""
+    registry = CollectorRegistry()
+    registry.register(_FrontDoor())
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder is None:
-        return generate_latest()
+        return generate_latest() + generate_latest(registry)
     _forget_the_dead(Path(folder))
-    registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 

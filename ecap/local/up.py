@@ -20,6 +20,7 @@ from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import Unavailable
 from ecap.local.process.process import end_leftovers
 from ecap.local.process.together import together
+from ecap.local.ray import front_door
 from ecap.local.ray.node import RayNode
 from ecap.local.ray.scaling import scaling
 from ecap.local.servers.credentials import Credentials
@@ -104,8 +105,12 @@ async def up(
         # must not be started again.
         await stack.enter_async_context(kept(state, planned.servers, note=screen.note))
         # Last, so they are cancelled first: an end that was asked for is no loss.
-        for name, watch in (("ray", _watch), ("fork-server", _watch_forks)):
-            watching = asyncio.create_task(watch(node, screen), name=f"watch-{name}")
+        for name, watch in {
+            "ray": _watch(node, screen),
+            "fork-server": _watch_forks(node, screen),
+            "front-door": front_door.watched(found.front_door, note=screen.note),
+        }.items():
+            watching = asyncio.create_task(watch, name=f"watch-{name}")
             stack.callback(watching.cancel)
         yield found
 
@@ -138,6 +143,7 @@ def _plan(
         token_file=Credentials(state).ray_token,
         environ=env,
         dashboard=dashboard,
+        trusted_proxies=settings.http.trusted_proxies,
     )
     env |= node.environ()
     described = msgspec.structs.replace(planned.runtime, environ=env)

@@ -60,7 +60,8 @@ _KINDS: tuple[type[EcapError], ...] = (
     Unavailable,
     DeadlineExceeded,
 )
-_BY_STATUS = {kind.status: kind for kind in _KINDS} | {502: Unavailable}
+# 408: our own deadline left the callee too little time.
+_BY_STATUS = {kind.status: kind for kind in _KINDS} | {408: DeadlineExceeded, 502: Unavailable}
 _STANDARD_MEMBERS = frozenset(("type", "title", "status", "detail", "instance", "retry_after_s"))
 
 

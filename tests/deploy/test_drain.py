@@ -58,6 +58,7 @@ async def environ(servers: Runtime, settings: Settings, folder: Path) -> dict[st
         token_file=token,
         environ={},
         dashboard=False,
+        trusted_proxies=(),
     )
     flags = {
         name: value.replace(str(node.folder), str(folder))

@@ -83,6 +83,7 @@ def test_pods_have_the_flags_of_the_local_node() -> None:
         token_file=Path("/nowhere"),
         environ={},
         dashboard=False,
+        trusted_proxies=(),
     )
     template = (CHART / "templates" / "_pods.tpl").read_text()
     pods = dict(re.findall(r"- \{name: (\w+), value: \"?([^\"}]+)\"?\}", template))

@@ -10,7 +10,9 @@ import promql_parser
 from chart import ROOT, Rendered
 
 _DECLARED = re.compile(
-    r"= (Counter|Gauge|Histogram)\(\s*\"(\w+)\",\s*\"[^\"]*\"(?:,\s*\[([^\]]*)\])?", re.DOTALL
+    r"= (Counter|Gauge|Histogram)(?:MetricFamily)?"
+    r"\(\s*\"(\w+)\",\s*\"[^\"]*\"(?:,\s*(?:labels=)?\[([^\]]*)\])?",
+    re.DOTALL,
 )
 _SUFFIXES = {"Histogram": ("_bucket", "_sum", "_count")}
 _SELECTED = re.compile(r"\b(ecap_\w+)(?:\{([^}]*)\})?")

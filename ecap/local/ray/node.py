@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,7 @@ class RayNode:
         token_file: Path,
         environ: Mapping[str, str],
         dashboard: bool,
+        trusted_proxies: Sequence[str],
     ) -> None:
         self.port = ports["ray"]
         self._state = state
@@ -90,6 +91,7 @@ class RayNode:
         self._token_file = token_file
         self._environ = environ
         self._dashboard = dashboard
+        self._trusted_proxies = trusted_proxies
         self._head: Any = None
         self._node: Any = None
         self._records: list[Path] = []
@@ -137,6 +139,8 @@ class RayNode:
             "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
             # After three times Serve's 5 s it kills a proxy whose imports take long.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+            # HAProxy is missed after three looks; Serve's 10 s leave half a minute unanswered.
+            "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.2",
             "RAY_SERVE_HAPROXY_NBTHREAD": "1",
             # A datagram to a Python actor for each request; the edge has its own metrics.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
@@ -231,7 +235,9 @@ class RayNode:
         (self.folder / "h").mkdir()
         (self._rays / _SESSION).mkdir(parents=True)
         (self._rays / _SESSION / "logs").symlink_to(logs)
-        haproxy.install(self.folder / "h" / "haproxy.sh", loopback=True)
+        haproxy.install(
+            self.folder / "h" / "haproxy.sh", loopback=True, trusted=self._trusted_proxies
+        )
 
 
 def _ray_head() -> Any:

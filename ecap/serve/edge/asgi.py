@@ -19,11 +19,12 @@ from ecap import logs, spans
 from ecap.config.protocol import Health
 from ecap.config.settings.http import Http
 from ecap.config.settings.limits import Limits
-from ecap.errors import DeadlineExceeded, EcapError, Malformed, Overloaded
+from ecap.errors import EcapError, Malformed, Overloaded, Retryable
 from ecap.mesh.context import CallContext, own
 from ecap.serve.edge import admission, bodies, cors
 from ecap.serve.edge.access import Access, AccessLog
 from ecap.serve.edge.bounds import Bounds
+from ecap.serve.edge.deadline import Deadline
 from ecap.serve.edge.parts import EdgeParts
 from ecap.serve.edge.received import Received, received
 from ecap.serve.endpoints import answers
@@ -134,23 +135,31 @@ class Edge:
         if endpoint is None:
             return self._wrong_method(request, list(methods))
         request.route = endpoint.path
-        timeout_s = _timeout_s(bounds, request, endpoint)
-        deadline = time.monotonic() + timeout_s
+        deadline = Deadline(
+            request.headers,
+            own_s=endpoint.timeout_s or bounds.http.request_timeout_s,
+            most_s=bounds.http.max_request_timeout_s,
+        )
         try:
             # Over the body as well: who sends it slowly must not hold the request open.
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(deadline.timeout_s):
                 extra = await admission.admit(parts, rate, request, endpoint)
-                body = await bodies.read(
-                    receive,
-                    request.headers,
-                    limit_bytes=bounds.http.max_body_bytes,
-                    expected=endpoint.body is not None,
-                )
+                with deadline.receiving():
+                    body = await bodies.read(
+                        receive,
+                        request.headers,
+                        limit_bytes=bounds.http.max_body_bytes,
+                        expected=endpoint.body is not None,
+                    )
                 ctype = request.headers.get(b"content-type", b"").decode("latin-1")
                 arguments = endpoint.arguments(match, scope["query_string"], body, ctype)
-                result = await self._call(parts, request, endpoint, arguments, deadline)
+                result = await self._call(parts, request, endpoint, arguments, deadline.at)
         except TimeoutError as exc:
-            raise DeadlineExceeded(f"not done within {timeout_s:g} s") from exc
+            raise deadline.passed() from exc
+        except Retryable as exc:
+            if deadline.made(exc):
+                raise deadline.passed() from exc
+            raise
         reads = request.method in ("GET", "HEAD")
         etag = request.headers.get(b"if-none-match") if reads else None
         answer = answers.of_result(result, endpoint, if_none_match=etag)
@@ -226,19 +235,6 @@ class Edge:
         )
         if spans.enabled() and request.trace.sampled:
             spans.add(_span(request, status, seconds))
-
-
-def _timeout_s(bounds: Bounds, request: Received, endpoint: Endpoint) -> float:
-    given = request.headers.get(b"x-request-timeout")
-    if given is None:
-        return endpoint.timeout_s or bounds.http.request_timeout_s
-    try:
-        wanted = float(given)
-    except ValueError as exc:
-        raise Malformed("X-Request-Timeout is a number of seconds") from exc
-    if not 0 < wanted < float("inf"):
-        raise Malformed("X-Request-Timeout has to be above zero")
-    return min(wanted, bounds.http.max_request_timeout_s)
 
 
 def _span(request: Received, status: int, seconds: float) -> spans.Span:

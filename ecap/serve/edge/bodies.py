@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from starlette.types import Message, Receive
 
-from ecap.errors import Malformed, TooLarge
+from ecap.errors import HungUp, TooLarge
 
 
 async def read(
     receive: Receive, headers: Mapping[bytes, bytes], *, limit_bytes: int, expected: bool
 ) -> bytes:
-    """The whole body. Raises TooLarge before more than `limit_bytes` are held."""
+    """The whole body. Raises HungUp, and TooLarge before more than `limit_bytes` are held."""
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > limit_bytes:
         raise _too_large(limit_bytes)
@@ -23,7 +23,7 @@ async def read(
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            raise Malformed("the request ended early")
+            raise HungUp("the request ended early")
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit_bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_SAME_EVERYWHERE = {"400", "401", "413", "429", "503", "504"}
+_SAME_EVERYWHERE = {"400", "401", "408", "413", "429", "503", "504"}
 
 _INTRODUCTION = """\
 # HTTP API
@@ -17,9 +17,11 @@ running system serves the document at `/openapi.json` and a page of it at `/docs
   from `POST /api/v1/auth/login`.
 - **Errors** are RFC 9457 problem documents (`application/problem+json`) with a stable `type` and,
   for a wrong field, `errors: [{field, message}]`. Every route may answer 400 (malformed), 401 (a
-  token that is not valid), 413 (body too large), 429 and 503 (with `Retry-After`) and 504 (the
-  deadline passed).
-- **Deadline**: `X-Request-Timeout`, in seconds, bounds the answer.
+  token that is not valid), 408 (you left too little time), 413 (body too large), 429 and 503
+  (with `Retry-After`) and 504 (the deadline passed).
+- **Deadline**: `X-Request-Timeout`, in seconds, bounds the answer. When it passes the answer is
+  504, but 408 where it was below one second, or your body took so long that less was left. Both
+  leave open whether anything happened.
 - **Ids**: `X-Request-Id` and `traceparent` are taken over when they are well formed, and sent back.
 - **Pages**: `limit` and `cursor`; `next_cursor` is absent on the last page.
 - **Updates** carry the resource's `ETag` as `If-Match`; 412 says that somebody was faster.

@@ -22,6 +22,7 @@ from ecap.errors import (
     PreconditionRequired,
     RateLimited,
     TooLarge,
+    TooSlow,
     Unauthenticated,
     Unavailable,
     UnsupportedMedia,
@@ -33,6 +34,7 @@ _REF = "#/components/schemas/{model}"
 _ALWAYS: tuple[type[EcapError], ...] = (
     Malformed,
     Unauthenticated,
+    TooSlow,
     TooLarge,
     RateLimited,
     Unavailable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import httpx
 import psutil
 import pytest
 
+from ecap import front_door
 from ecap.local.process import memory
 from ecap.local.state import runtime
 from ecap.local.state.folder import open_state
@@ -113,6 +115,21 @@ def test_a_service_answers_at_the_front_door(started: Started) -> None:
     assert missing.headers["content-type"] == "application/problem+json"
 
 
+def test_what_the_front_door_answers_is_counted(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = str(started.runtime.ports["haproxy_stats"])
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", port)
+    httpx.get(f"{started.runtime.front_door}/api/v1/catalog/products?limit=1")
+    httpx.get(f"{started.runtime.front_door}/nowhere")
+    told = front_door.told()
+    assert told is not None
+    assert told.keys() == {"catalog", front_door.UNMATCHED}
+    assert told["catalog"].replicas == 1
+    assert told["catalog"].answers["2xx"] >= 1
+    assert told[front_door.UNMATCHED].answers["4xx"] >= 1
+
+
 def test_a_second_start_is_refused(started: Started) -> None:
     second = started.ecap("up")
     assert second.returncode == 1
@@ -147,6 +164,29 @@ def test_no_secret_is_in_a_command_line_an_environment_or_a_log(started: Started
         if path.is_file():
             content = path.read_bytes()
             assert not [v for v in values if v in content], path
+
+
+@pytest.mark.parametrize("title", ["haproxy -db -f", "ray::HAProxyManager"])
+def test_the_front_door_is_back_within_seconds(started: Started, title: str) -> None:
+    url = f"{started.runtime.front_door}/api/v1/catalog/products?limit=1"
+    notes = started.output.read_text().count("the front door is back")
+    [found] = [p for p in started.processes() if title in " ".join(p.cmdline())]
+    begun = time.monotonic()
+    found.kill()
+    answers: list[int] = []
+    while 200 not in answers or time.monotonic() - begun < 1.5:  # it is missed after that
+        # 4 s where nothing else is to be done, once half a minute.
+        assert time.monotonic() - begun < 12, answers
+        with contextlib.suppress(httpx.TransportError):
+            answers.append(httpx.get(url, timeout=5).status_code)
+        time.sleep(0.02)
+    assert set(answers) <= {200, 503}
+    until(
+        lambda: started.output.read_text().count("the front door is back") > notes,
+        within_s=10,
+        what=started.output.read_text,
+    )
+    assert "the front door is away: it refuses connections" in started.output.read_text()
 
 
 def test_what_a_killed_start_leaves_is_cleaned_up(started: Started) -> None:

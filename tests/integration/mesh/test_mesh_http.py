@@ -63,6 +63,7 @@ async def test_without_a_user_there_is_no_authorization(http: HttpTransport, des
     [
         (301, EcapError),
         (405, Refused),
+        (408, DeadlineExceeded),
         (418, Refused),
         (429, RateLimited),
         (500, EcapError),

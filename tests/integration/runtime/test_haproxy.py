@@ -2,94 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
+import json
 import re
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
-from ray.serve.config import HTTPOptions
+from integration.runtime.running_haproxy import (
+    LOOPBACK,
+    four_ports,
+    proxy,
+    rendered,
+    until_answered,
+    upstream,
+)
+from ray.serve._private.constants import (
+    SERVE_HTTP_REQUEST_TIMEOUT_S_HEADER,
+    SERVE_INGRESS_ROUTER_HEADER_PREFIX,
+    SERVE_MULTIPLEXED_MODEL_ID,
+    SERVE_SESSION_ID,
+)
 
-from ecap.local.process import ports
 from ecap.runtime import haproxy
-
-
-def rendered(folder: Path, *, front: int, upstream: int) -> Path:
-    """What Ray itself would write for one application."""
-    config = HAProxyConfig(
-        socket_path=str(folder / "admin.sock"),
-        server_state_base=str(folder),
-        server_state_file=str(folder / "state"),
-        stats_port=front + 1,
-        metrics_port=front + 2,
-        metrics_enabled=False,
-        has_received_routes=True,
-        has_received_servers=True,
-        http_options=HTTPOptions(host="127.0.0.1", port=front),
-    )
-    backend = BackendConfig(
-        name="http-orders",
-        path_prefix="/orders",
-        app_name="orders",
-        servers=[ServerConfig(name="replica", host="127.0.0.1", port=upstream)],
-    )
-    path = folder / "haproxy.cfg"
-    api = HAProxyApi(config, {"http-orders": backend}, str(path))
-    api._generate_config_file_internal()
-    return path
-
-
-@contextmanager
-def proxy(folder: Path, *, front: int, upstream: int) -> Iterator[psutil.Process]:
-    config = rendered(folder, front=front, upstream=upstream)
-    wrapper = folder / "our haproxy.sh"
-    haproxy.install(wrapper, loopback=True)
-    process = subprocess.Popen([wrapper, "-db", "-f", config], stderr=subprocess.PIPE)
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        _, errors = process.communicate(timeout=10)
-        assert b"parsing [" not in errors
-
-
-@asynccontextmanager
-async def upstream(port: int, seen: list[bytes]) -> AsyncIterator[None]:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", port):
-        yield
-
-
-async def until_answered(client: httpx.AsyncClient, path: str, status: int) -> httpx.Response:
-    async with asyncio.timeout(15):
-        while True:
-            try:
-                response = await client.get(path)
-            except httpx.TransportError:
-                await asyncio.sleep(0.02)
-                continue
-            if response.status_code == status:
-                return response
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
 def chosen() -> tuple[int, int]:
-    while True:
-        front = ports.choose({"front": 0}, remembered={}, rng=random.Random())["front"]
-        if ports.is_free(front + 1) and ports.is_free(front + 2) and ports.is_free(front + 3):
-            return front, front + 3
+    return four_ports()
 
 
 async def test_the_address_of_the_caller_reaches_the_replica(
@@ -136,6 +77,29 @@ async def test_a_request_has_one_well_formed_id(
     assert b"\r\nx-request-disconnect-disabled: ?1\r\n" in request
 
 
+async def test_nobody_outside_steers_serve(tmp_path: Path, chosen: tuple[int, int]) -> None:
+    """Serve answers 408 when the time of its header is over, and 500 where one is not UTF-8."""
+    front, behind = chosen
+    seen: list[bytes] = []
+    steering = [
+        (SERVE_HTTP_REQUEST_TIMEOUT_S_HEADER, "0.0001"),
+        (SERVE_MULTIPLEXED_MODEL_ID, "\xff"),
+        (SERVE_MULTIPLEXED_MODEL_ID.replace("_", "-"), "\xff"),
+        (SERVE_SESSION_ID, "\xff"),
+        (SERVE_SESSION_ID.replace("-", "_"), "\xff"),
+        (SERVE_INGRESS_ROUTER_HEADER_PREFIX + "x", "\xff"),
+    ]
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in steering]
+    with proxy(tmp_path, front=front, upstream=behind):
+        async with (
+            upstream(behind, seen),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{front}", headers=headers) as client,
+        ):
+            await until_answered(client, "/orders", 200)
+    [request, *_] = [head.lower() for head in seen if head.startswith(b"GET /orders ")]
+    assert not [name for name, _ in headers if name.lower() in request]
+
+
 async def test_failures_are_problems_with_the_right_status(
     tmp_path: Path, chosen: tuple[int, int]
 ) -> None:
@@ -149,6 +113,39 @@ async def test_failures_are_problems_with_the_right_status(
         assert response.json()["status"] == response.status_code
     assert away.headers["retry-after"] == "1"
     assert away.json()["type"] == "urn:ecap:problem:unavailable"
+
+
+async def test_while_no_service_is_known_nothing_is_called_missing(
+    tmp_path: Path, chosen: tuple[int, int]
+) -> None:
+    front, behind = chosen
+    with proxy(tmp_path, front=front, upstream=behind, known=False):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{front}") as client:
+            for path in ("/orders", "/nowhere", "/"):
+                early = await until_answered(client, path, 503)
+                assert early.headers["content-type"] == "application/problem+json"
+                assert early.headers["retry-after"] == "1"
+                assert early.json()["type"] == "urn:ecap:problem:unavailable"
+
+
+async def test_only_a_load_balancer_tells_addresses(
+    tmp_path: Path, chosen: tuple[int, int]
+) -> None:
+    front, behind = chosen
+    seen: list[bytes] = []
+    claim = {"x-forwarded-for": "203.0.113.7"}
+    with proxy(tmp_path, front=front, upstream=behind):
+        async with upstream(behind, seen):
+            for source in ("127.0.0.2", "127.0.0.1"):
+                async with httpx.AsyncClient(
+                    base_url=f"http://127.0.0.1:{front}",
+                    headers=claim,
+                    transport=httpx.AsyncHTTPTransport(local_address=source),
+                ) as client:
+                    await until_answered(client, "/orders", 200)
+    requests = [head.lower() for head in seen if head.startswith(b"GET /orders ")]
+    told = [re.findall(rb"(?m)^x-forwarded-for: (.*)\r$", head) for head in requests]
+    assert told == [[b"127.0.0.2"], [b"203.0.113.7", b"127.0.0.1"]]
 
 
 async def test_nothing_listens_beyond_loopback(tmp_path: Path, chosen: tuple[int, int]) -> None:
@@ -166,12 +163,44 @@ async def test_nothing_listens_beyond_loopback(tmp_path: Path, chosen: tuple[int
 
 def test_rewriting_twice_changes_nothing_more(tmp_path: Path) -> None:
     config = rendered(tmp_path, front=20100, upstream=20101).read_text()
-    once = haproxy.rewrite(config, errors=tmp_path, loopback=True)
-    assert haproxy.rewrite(once, errors=tmp_path, loopback=True) == once
+    once = haproxy.rewrite(config, errors=tmp_path, loopback=True, trusted=LOOPBACK)
+    assert haproxy.rewrite(once, errors=tmp_path, loopback=True, trusted=LOOPBACK) == once
     assert once != config
+
+
+def started(told: str | None, folder: Path) -> str:
+    """The configuration of a pod, where the list of load balancers is in the environment."""
+    config = rendered(folder, front=20100, upstream=20101)
+    wrapper = folder / "haproxy.sh"
+    haproxy.install(wrapper, loopback=False)
+    env = {} if told is None else {"ECAP__HTTP__TRUSTED_PROXIES": told}
+    subprocess.run([wrapper, "-c", "-f", config], env=env, check=True, capture_output=True)
+    return config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("told", "believed"),
+    [
+        (None, "127.0.0.1/32 ::1/128"),
+        (json.dumps(["10.1.0.0/16", "::1/128"]), "10.1.0.0/16 ::1/128"),
+        ("[10.1.0.0/16, '::1/128']", "10.1.0.0/16 ::1/128"),
+        ("- 10.1.0.0/16\n- 10.2.0.7", "10.1.0.0/16 10.2.0.7/32"),
+        ("[]", "127.255.255.255/32"),
+    ],
+)
+def test_a_pod_reads_the_setting(tmp_path: Path, told: str | None, believed: str) -> None:
+    assert f"acl ecap_trusted src {believed}\n" in started(told, tmp_path)
+
+
+@pytest.mark.parametrize("told", ['["anybody"]', "10.0.0.1/8", '["10.0.0.0/8 or 0.0.0.0/0"]'])
+def test_what_is_no_list_of_networks_does_not_start(tmp_path: Path, told: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        started(told, tmp_path)
 
 
 def test_a_template_that_has_changed_is_refused(tmp_path: Path) -> None:
     config = rendered(tmp_path, front=20100, upstream=20101).read_text()
     with pytest.raises(ValueError, match="no part like"):
-        haproxy.rewrite(config.replace("option httplog", ""), errors=tmp_path, loopback=True)
+        haproxy.rewrite(
+            config.replace("option httplog", ""), errors=tmp_path, loopback=True, trusted=LOOPBACK
+        )

@@ -27,6 +27,7 @@ seccompProfile: {type: RuntimeDefault}
 - {name: RAY_SERVE_THROUGHPUT_OPTIMIZED, value: "1"}
 - {name: RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD, value: "0"}
 - {name: RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S, value: "60"}
+- {name: RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S, value: "0.2"}
 - {name: RAY_SERVE_HAPROXY_METRICS_ENABLED, value: "0"}
 - {name: RAY_SERVE_HAPROXY_NBTHREAD, value: {{ .Values.proxy.threads | quote }}}
 - {name: RAY_SERVE_HAPROXY_MAXCONN, value: {{ .Values.proxy.maxConnections | quote }}}

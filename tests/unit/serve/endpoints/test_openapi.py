@@ -86,7 +86,7 @@ def check(document: Mapping[str, Any]) -> None:
 
 
 def test_statuses() -> None:
-    common = {"400", "401", "413", "429", "503", "504"}
+    common = {"400", "401", "408", "413", "429", "503", "504"}
     assert set(operation("/shop", "get")["responses"]) == {"200", "422"} | common
     assert set(operation("/shop/{name}", "post")["responses"]) == (
         {"201", "403", "404", "409", "415", "422", "428"} | common

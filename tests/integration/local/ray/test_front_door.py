@@ -1,0 +1,45 @@
+"""What `ecap up` says of its front door, beside a real server that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ecap.local.ray import front_door
+
+
+@asynccontextmanager
+async def door(port: int, status: str) -> AsyncIterator[int]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
+        )
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", port) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_it_says_when_it_is_away_and_when_it_is_back() -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    async with door(0, "200 OK") as port:
+        url = f"http://127.0.0.1:{port}"
+        watching = asyncio.create_task(front_door.watched(url, note=said.put_nowait))
+        await asyncio.sleep(0.2)
+    async with asyncio.timeout(20):
+        away = await said.get()
+        assert away.startswith("the front door is away: it refuses connections")
+        async with door(port, "503 Service Unavailable"):  # it knows no service yet
+            await asyncio.sleep(1.5)
+            assert said.empty()
+        async with door(port, "200 OK"):
+            assert (await said.get()).startswith("the front door is back after ")
+            await asyncio.sleep(1.0)
+            assert said.empty()
+        async with door(port, "503 Service Unavailable"):
+            assert "away: " in await said.get()
+    watching.cancel()
+    await asyncio.wait({watching})
