@@ -24,6 +24,7 @@ from ecap.config.hub.desk import Desk
 from ecap.config.hub.hub import Hub
 from ecap.config.member.follows import LEVEL, Follow, follow
 from ecap.config.member.member import Member
+from ecap.config.member.probation import Troubles, Vitals
 from ecap.config.settings.connections.postgres import Postgres
 from ecap.config.settings.hub import Hub as HubSettings
 from ecap.config.settings.tree import Settings
@@ -181,8 +182,21 @@ async def _takes_part(opened: _Opened) -> None:
     def timing(new: HubSettings) -> None:
         files.reconfigure(debounce_s=new.debounce_s, poll_s=new.file_poll_s)
 
+    async def troubles() -> Troubles:
+        """It needs its pool to undo what made the pool useless."""
+        try:
+            await opened.pool.ping()
+        except EcapError as exc:
+            return {"postgres": exc.detail}
+        return {}
+
     member = Member(
-        CONFIG, kind="actor", settings=opened.settings, link=opened.hub, clock=time.monotonic
+        CONFIG,
+        kind="actor",
+        settings=opened.settings,
+        link=opened.hub,
+        clock=time.monotonic,
+        vitals=Vitals(troubles),
     )
     pool = Follow("postgres", Postgres, opened.pool.reconfigure)
     follow(member, (LEVEL, pool, Follow("hub", HubSettings, timing)))

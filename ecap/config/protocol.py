@@ -112,6 +112,8 @@ class Vote(msgspec.Struct, frozen=True):
 
     version: int
     refusal: str | None = None
+    back_to: int | None = None
+    """The version that runs again, for one that ran and did harm."""
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from ecap.config.layers import schema
 from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.references import Reference
 from ecap.config.member.member import Member
+from ecap.config.member.probation import Vitals
 from ecap.config.protocol import Health, Instruction, Report
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.config.secrets.keyring.ring import Keyring, new_key
@@ -167,9 +168,22 @@ class Cluster:
     # Members
 
     def add(
-        self, name: str, *, kind: str = "actor", health: Callable[[], Health] = Health
+        self,
+        name: str,
+        *,
+        kind: str = "actor",
+        health: Callable[[], Health] = Health,
+        vitals: Vitals | None = None,
     ) -> Member:
-        member = Member(name, kind=kind, settings=Settings(), link=self, clock=clock, health=health)
+        member = Member(
+            name,
+            kind=kind,
+            settings=Settings(),
+            link=self,
+            clock=clock,
+            health=health,
+            vitals=vitals,
+        )
         self.members[name] = member
         self.start(name)
         return member
