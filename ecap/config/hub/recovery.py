@@ -20,6 +20,8 @@ from ecap.errors import Invalid, Misconfigured
 
 _log = logs.get("ecap.config")
 
+_STORES: tuple[Source, ...] = ("kubernetes", "vault")
+
 
 class Recovery:
     """`begin`, then `finish`: in between, members may ask."""
@@ -80,15 +82,24 @@ class Recovery:
         kept: Overrides = overrides.known(then.overrides) if then else {}
         version = self._journal.version + 1
         dropped: tuple[str, ...] = ()
+        given = self._given
         try:
-            found = await self._candidates.fresh(version, self._given, kept)
-        except (Misconfigured, Invalid):
-            if not kept:
+            found = await self._candidates.fresh(version, given, kept)
+        except (Misconfigured, Invalid) as exc:
+            if then is None:
                 raise
-            # Set under an older release or another file: no reason not to start.
-            found = await self._candidates.fresh(version, self._given, {})
-            dropped = tuple(sorted(kept))
-            _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
+            try:
+                # Set under an older release or another file: no reason not to start.
+                found = await self._candidates.fresh(version, given, {})
+                dropped = tuple(sorted(kept))
+                _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
+            except (Misconfigured, Invalid):
+                # Nor is what Vault or a ConfigMap says now: what they said last counts.
+                given = {**given, **{s: then.given[s] for s in _STORES if s in then.given}}
+                found = await self._candidates.fresh(version, given, kept)
+                _log.error(
+                    "sources are refused; what they said last counts", extra={"why": exc.detail}
+                )
         body = {"boot_id": self._boot_id, "dropped": list(dropped)}
         proposal = Proposal(HUB, "the cluster started")
         booted = self._journal.event("booted", version, proposal, body)
