@@ -52,7 +52,10 @@ class _Opened:
 class ConfigHub:
     """`boot_id` names the start of the cluster: the same when only this actor is replaced."""
 
-    def __init__(self, environ: Mapping[str, str], *, boot_id: str) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], *, boot_id: str, ignore_overrides: bool = False
+    ) -> None:
+        self._ignore_overrides = ignore_overrides
         self._environ = environ
         self._boot_id = boot_id
         self._opened: _Opened | None = None
@@ -159,6 +162,7 @@ class ConfigHub:
                 boot_id=self._boot_id,
                 clock=time.monotonic,
                 wall=time.time,
+                ignore_overrides=self._ignore_overrides,
             )
             opened = _Opened(hub, Desk(hub, history), origins, settings, pool)
             try:

@@ -45,7 +45,8 @@ _AGAIN_S = 10.0
 
 class Hub:
     """`given` are the layers as read when it starts. `boot_id` names the cluster's start:
-    with a new one, what only a restart can change is taken.
+    with a new one, what only a restart can change is taken, and, where
+    that is asked for, operators' overrides are left behind.
 
     `clock` is monotonic, `wall` is Unix time, both in seconds.
     """
@@ -61,6 +62,7 @@ class Hub:
         boot_id: str,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        ignore_overrides: bool = False,
     ) -> None:
         self.ledger = Ledger(clock=clock)
         self._journal = Journal(history, keys=keys, wall=wall)
@@ -72,6 +74,7 @@ class Hub:
             given=given,
             boot_id=boot_id,
             clock=clock,
+            ignore_overrides=ignore_overrides,
         )
         self._clock = clock
         self._wall = wall

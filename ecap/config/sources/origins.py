@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from ecap import logs
-from ecap.config.layers import assembly, environment, schema
+from ecap.config.layers import assembly, environment
 from ecap.config.layers.layer import Layer, Source, combined
 from ecap.config.secrets.keyring import live
 from ecap.config.secrets.keyring.live import LiveKeyring
@@ -50,7 +50,7 @@ async def open_origins(
     """Raises Misconfigured when something needed is missing, Unavailable when it is away."""
     accepted, refused = startup.usable_files(environ)
     from_variables = environment.read(environ)
-    known = {"defaults": schema.defaults(), **accepted, "environment": from_variables}
+    known = startup.with_variables(accepted, environ)
     settings = assembly.draft(known, environ).unread()
     if refused is not None:
         _log.warning("files are refused; the last accepted ones count", extra={"why": refused})

@@ -56,10 +56,13 @@ def files(environ: Mapping[str, str]) -> dict[Source, Layer]:
 
 def layers(environ: Mapping[str, str]) -> dict[Source, Layer]:
     """What needs no other system."""
-    return _with(files(environ), environ)
+    return with_variables(files(environ), environ)
 
 
-def _with(given: Mapping[Source, Layer], environ: Mapping[str, str]) -> dict[Source, Layer]:
+def with_variables(
+    given: Mapping[Source, Layer], environ: Mapping[str, str]
+) -> dict[Source, Layer]:
+    """Defaults beneath the files, the environment above them."""
     return {"defaults": schema.defaults(), **given, "environment": environment.read(environ)}
 
 
@@ -68,13 +71,13 @@ def usable_files(environ: Mapping[str, str]) -> tuple[dict[Source, Layer], str |
     that were accepted here, and why. Raises Misconfigured when there are none."""
     try:
         given = files(environ)
-        assembly.draft(_with(given, environ), environ).unread()
+        assembly.draft(with_variables(given, environ), environ).unread()
     except Misconfigured as exc:
         kept = last_good.read(_place(environ))
         if kept is None:
             raise
         try:
-            assembly.draft(_with(kept, environ), environ).unread()
+            assembly.draft(with_variables(kept, environ), environ).unread()
         except Misconfigured:
             raise exc from None  # it is not the files alone
         return kept, exc.detail
@@ -95,12 +98,12 @@ def load(environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> S
     environ = os.environ if environ is None else environ
     try:
         given = files(environ)
-        settings = _settings(_with(given, environ), environ, secrets=secrets)
+        settings = _settings(with_variables(given, environ), environ, secrets=secrets)
     except Misconfigured:
         kept, why = usable_files(environ)
         if why is None:
             raise
-        settings = _settings(_with(kept, environ), environ, secrets=secrets)
+        settings = _settings(with_variables(kept, environ), environ, secrets=secrets)
         _log.warning("files are refused; the last accepted ones count", extra={"why": why})
         return settings
     last_good.keep(_place(environ), given)
@@ -123,7 +126,7 @@ def _settings(
 def keyring(environ: Mapping[str, str]) -> Keyring:
     """Raises Misconfigured or NotFound when there is none, Unavailable."""
     given, _ = usable_files(environ)
-    return Reader(assembly.draft(_with(given, environ), environ), environ).keyring()
+    return Reader(assembly.draft(with_variables(given, environ), environ), environ).keyring()
 
 
 class Reader:
