@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ecap import __version__, logs, metrics
 from ecap.config.member import subscriptions, votes
+from ecap.config.member.expiry import Decided, Expiry
 from ecap.config.member.probation import Probation, Vitals
 from ecap.config.member.subscriptions import Subscription, Subscriptions
 from ecap.config.protocol import Changes, Health, HubLink, Instruction, Report, Snapshot, Vote
@@ -31,16 +32,11 @@ _BACKOFF_MAX_S = 1.0
 _AWAY_S = 5.0
 
 
-@dataclass(frozen=True)
-class _Version:
-    version: int
-    settings: Settings
-
-
 class Member:
     """`settings` are what the process loaded by itself; the hub's replace them.
 
-    Without a `link` they stay as they are. `clock` is monotonic, in seconds.
+    Without a `link` they stay as they are. `clock` is monotonic, `wall` is Unix time, both
+    in seconds.
     """
 
     def __init__(
@@ -53,25 +49,28 @@ class Member:
         clock: Callable[[], float],
         health: Callable[[], Health] = Health,
         vitals: Vitals | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.kind = kind
         self.settings = settings
-        self.version = 0
         self.incarnation = uuid.uuid4().hex
         self._link = link
         self._clock = clock
         self._health = health
         self._subscriptions = Subscriptions()
-        self._staged: _Version | None = None
+        self._staged: Decided | None = None
         self._prepared: Vote | None = None
         self._failed: Vote | None = None
         self._heard_at = clock()
         self._away_since: float | None = None
         self._changing = asyncio.Lock()
-        # What was decided: `settings` differ from it while the settings of before are tried.
-        self._decided = settings
-        self._proven = _Version(0, settings)
+        # What was decided: `settings` differ from it when overrides have ended, and while
+        # the settings of before are tried.
+        self._decided = self._proven = Decided(0, settings)
+        self._tries_before = False
+        self._wall = wall
+        self._expiry = Expiry(self._expire, wall=wall)
         self._probation = Probation(vitals or Vitals(), silent=self._silent_for_long, clock=clock)
         self._trial: asyncio.Task[None] | None = None
         self._current = asyncio.Event()
@@ -118,6 +117,10 @@ class Member:
             raise Misconfigured(f"there is no {kind} at {prefix!r} to subscribe to")
 
     @property
+    def version(self) -> int:
+        return self._decided.version
+
+    @property
     def silence_s(self) -> float:
         """Since the hub was heard last; the settings are at least that fresh."""
         return self._clock() - self._heard_at
@@ -134,12 +137,14 @@ class Member:
             await asyncio.Event().wait()
             return
         self._silence.set(0)
+        expiry = asyncio.create_task(self._expiry.run(), name=f"config-expiry-{self.name}")
         try:
             await self._converse(link)
         finally:
-            if self._trial is not None:
-                self._trial.cancel()
-                await asyncio.wait({self._trial})
+            tasks = {expiry} if self._trial is None else {expiry, self._trial}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _converse(self, link: HubLink) -> None:
         backoff_s = _BACKOFF_S
@@ -190,15 +195,16 @@ class Member:
         async with self._changing:
             if order.kind == "prepare":
                 assert content is not None
-                self._prepared, settings = await self._checked(content)
-                self._staged = None if settings is None else _Version(order.version, settings)
+                self._prepared, self._staged = await self._checked(content)
             elif order.kind == "apply":
                 await self._apply(order)
 
-    async def _checked(self, content: Snapshot | Changes) -> tuple[Vote, Settings | None]:
-        """With a yes the settings."""
+    async def _checked(self, content: Snapshot | Changes) -> tuple[Vote, Decided | None]:
+        """With a yes what was decided."""
         try:
-            settings = content.settings(self._decided)
+            raw = content.settings(self._decided.settings)
+            decided = Decided(content.version, raw, content.ends)
+            settings = decided.at(self._wall())
         except ValidationError as exc:
             return Vote(content.version, votes.invalid(exc)), None
         timeout_s = self.settings.hub.callback_timeout_s
@@ -207,12 +213,13 @@ class Member:
             item.check(settings, timeout_s=timeout_s) for item in concerned
         )
         verdict = votes.vote(content.version, self.settings, settings, concerned, results)
-        return verdict, settings if verdict.refusal is None else None
+        return verdict, decided if verdict.refusal is None else None
 
     async def _apply(self, order: Instruction) -> None:
-        settings = await self._to_apply(order)
-        if settings is None:
+        decided = await self._to_apply(order)
+        if decided is None:
             return
+        settings = decided.at(self._wall())
         concerned = self._concerned(settings, order.content)
         verdict = await self._tell(order.version, settings, concerned)
         if verdict.refusal is not None:
@@ -221,31 +228,34 @@ class Member:
         if self._trial is not None:
             self._trial.cancel()
         joins = self.version == 0
-        self._run(order.version, settings)
+        self._run(decided, settings)
         self._failed = None
         if self._prepared is not None and self._prepared.version <= order.version:
             self._prepared = self._staged = None
         if joins:
             # Nobody has served with what it loaded by itself: there is no way back.
-            self._proven = _Version(order.version, settings)
+            self._proven = decided
         else:
             self._trial = asyncio.create_task(self._try(), name=f"config-trial-{self.name}")
         self._current.set()
 
-    def _run(self, version: int, settings: Settings) -> None:
-        self.settings = self._decided = settings
-        self.version = version
-        self._shown_version.set(version)
+    def _run(self, decided: Decided, settings: Settings) -> None:
+        """`settings` are those of `decided` that count now, and run already."""
+        self.settings = settings
+        self._decided = decided
+        self._tries_before = False
+        self._expiry.follow(decided.ends)
+        self._shown_version.set(decided.version)
 
-    async def _to_apply(self, order: Instruction) -> Settings | None:
+    async def _to_apply(self, order: Instruction) -> Decided | None:
         """What was prepared, or what comes with the order: who was not asked checks now."""
         if order.content is not None:
-            verdict, settings = await self._checked(order.content)
-            if settings is None:
+            verdict, decided = await self._checked(order.content)
+            if decided is None:
                 self._failed = verdict
-            return settings
+            return decided
         if self._staged is not None and self._staged.version == order.version:
-            return self._staged.settings
+            return self._staged
         # The hub counts on what is not here. Told so, it sends everything.
         self._prepared = None
         return None
@@ -253,8 +263,8 @@ class Member:
     def _concerned(
         self, new: Settings, content: Snapshot | Changes | None
     ) -> list[Subscription[Any]]:
-        if self.settings is not self._decided:
-            content = None  # says what differs from what was decided
+        if self.settings is not self._decided.settings:
+            content = None  # it says what differs from what was decided
         return self._subscriptions.concerned(self.settings, new, content)
 
     async def _tell(self, version: int, new: Settings, concerned: list[Subscription[Any]]) -> Vote:
@@ -279,26 +289,44 @@ class Member:
 
     async def _try(self) -> None:
         """Ends with the version proven, or gone back from. A later one cancels it."""
-        version, settings, before = self.version, self._decided, self._proven
+        decided, before = self._decided, self._proven
         why = await self._probation.verdict(
-            back=partial(self._switch, before.settings),
-            again=partial(self._switch, settings),
+            back=partial(self._switch, before),
+            again=partial(self._switch, decided),
             probation_s=before.settings.hub.probation_s,
         )
         if why is None:
-            self._proven = _Version(version, settings)
+            self._proven = decided
             return
         async with self._changing:
-            self._run(before.version, self.settings)
-            why = votes.scrubbed(why, before.settings, settings)
-            self._failed = Vote(version, f"undone by itself: {why}", before.version)
-        _log.warning("configuration undone here", extra={"version": version, "why": why})
+            self._run(before, self.settings)
+            why = votes.scrubbed(why, before.settings, decided.settings)
+            self._failed = Vote(decided.version, f"undone by itself: {why}", before.version)
+        _log.warning("configuration undone here", extra={"version": decided.version, "why": why})
 
-    async def _switch(self, settings: Settings) -> bool:
-        """Whether `settings` run now, without a word to the hub."""
+    async def _switch(self, to: Decided) -> bool:
+        """Whether its settings run now, without a word to the hub."""
         async with self._changing:
+            settings = to.at(self._wall())
             concerned = self._subscriptions.concerned(self.settings, settings, None)
             verdict = await self._tell(self.version, settings, concerned)
             if verdict.refusal is None:
                 self.settings = settings
+                self._tries_before = to is not self._decided
             return verdict.refusal is None
+
+    async def _expire(self) -> bool:
+        """Whether what has ended counts no longer."""
+        if self._tries_before:
+            return False
+        settings = self._decided.at(self._wall())
+        timeout_s = self.settings.hub.callback_timeout_s
+        checks = [item for item in self._concerned(settings, None) if item.checks]
+        results = await subscriptions.outcomes(
+            item.check(settings, timeout_s=timeout_s) for item in checks
+        )
+        refused = votes.vote(self.version, self.settings, settings, checks, results).refusal
+        if refused is None and await self._switch(self._decided):
+            return True
+        _log.warning("an override has ended, and cannot go", extra={"why": refused})
+        return False

@@ -85,6 +85,7 @@ class Cluster:
         self.secrets = SecretShelf()
         self.given: dict[Source, Layer] = {}
         self.boot_id = "boot-1"
+        self.ignore_overrides = False
         self.hub: Hub | None = None
         self.members: dict[str, Member] = {}
         self.cut: set[str] = set()
@@ -114,6 +115,7 @@ class Cluster:
             boot_id=self.boot_id,
             clock=clock,
             wall=self._wall,
+            ignore_overrides=self.ignore_overrides,
         )
         self._down = asyncio.Event()
         self._hub_task = asyncio.create_task(self._live(self.hub), name="hub")
@@ -183,6 +185,7 @@ class Cluster:
             clock=clock,
             health=health,
             vitals=vitals,
+            wall=self._wall,
         )
         self.members[name] = member
         self.start(name)
