@@ -74,5 +74,5 @@ def test_it_travels_packed_and_shows_no_secret() -> None:
     assert found.leaves["mesh.service_key"] == "canary-of-a-key"
     again = pickle.loads(pickle.dumps(found))  # noqa: S301  of our own
     assert again == found
-    assert vars(again).keys() == {"version", "packed"}
+    assert vars(again).keys() == {"version", "packed", "ends"}
     assert "canary" not in repr(again)
