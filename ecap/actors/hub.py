@@ -143,6 +143,7 @@ class ConfigHub:
     @asynccontextmanager
     async def _opening(self) -> AsyncIterator[_Opened]:
         settings = await asyncio.to_thread(load, self._environ)
+        settings = settings.model_copy(update={"postgres": _patient(settings.postgres)})
         async with (
             open_database(settings, service="config") as pool,
             open_origins(
@@ -202,9 +203,19 @@ async def _takes_part(opened: _Opened) -> None:
         clock=time.monotonic,
         vitals=Vitals(troubles),
     )
-    pool = Follow("postgres", Postgres, opened.pool.reconfigure)
-    follow(member, (LEVEL, pool, Follow("hub", HubSettings, timing)))
+
+    async def pool(new: Postgres) -> None:
+        await opened.pool.reconfigure(_patient(new))
+
+    follow(member, (LEVEL, Follow("postgres", Postgres, pool), Follow("hub", HubSettings, timing)))
     await member.run()
+
+
+def _patient(settings: Postgres) -> Postgres:
+    """What it brings to others must not keep it from taking that back."""
+    least = {"acquire_timeout_s": 2.0, "statement_timeout_s": 5.0, "pool_max_size": 2}
+    kept = {name: max(value, getattr(settings, name)) for name, value in least.items()}
+    return settings.model_copy(update=kept)
 
 
 async def _sources(opened: _Opened) -> dict[str, Any]:

@@ -9,12 +9,15 @@ there was before needs no look beforehand, and nothing is asked while requests a
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 _LOOK_S = 0.5
-# This many looks one after another: a moment says nothing.
+# So many of the last looks: a moment says nothing, and a pool with too little time fails
+# now and then.
 _LOOKS = 3
+_OF = 5
 _MENDED_LOOKS = 2
 # For what tries again with growing pauses, as the relay.
 _MEND_S = 5.0
@@ -77,20 +80,19 @@ class Probation:
         return _text(proved)
 
     async def _unwell(self, *, until: float, among: Troubles | None = None) -> Troubles:
-        """What was the matter at some looks one after another; nothing when time is up."""
+        """What was the matter at most of the last looks; nothing when time is up."""
         await self._begin()
-        lasting: Troubles | None = None
-        looks = 0
-        while self._clock() < until or looks:
+        looks: deque[Troubles] = deque(maxlen=_OF)
+        while True:
             now = await self._look()
             if among is not None:
                 now = {name: text for name, text in now.items() if name in among}
-            lasting = {name: now[name] for name in now if looks == 0 or name in (lasting or {})}
-            looks = looks + 1 if lasting else 0
-            if looks == _LOOKS:
+            looks.append(now)
+            count = Counter(name for look in looks for name in look)
+            lasting = {name: text for name, text in now.items() if count[name] >= _LOOKS}
+            if lasting or (not now and self._clock() >= until):
                 return lasting
             await asyncio.sleep(_LOOK_S)
-        return {}
 
     async def _mended(self, found: Troubles) -> Troubles:
         """Those of `found` that are the matter no longer."""

@@ -53,7 +53,7 @@ async def open_origins(
     known = startup.with_variables(accepted, environ)
     settings = assembly.draft(known, environ).unread()
     if refused is not None:
-        _log.warning("files are refused; the last accepted ones count", extra={"why": refused})
+        _log.warning("files are refused, the last accepted ones count: %s", refused)
     keys = await live.found(settings, environ, clock=clock)
     first = keys.ring
     age_s = first.age_s(now=wall())

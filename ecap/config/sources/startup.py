@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,12 @@ def layers(environ: Mapping[str, str]) -> dict[Source, Layer]:
     return with_variables(files(environ), environ)
 
 
+@cache
+def _say(why: str) -> None:
+    """Once: a command reads them several times."""
+    _log.warning("files are refused, the last accepted ones count: %s", why)
+
+
 def with_variables(
     given: Mapping[Source, Layer], environ: Mapping[str, str]
 ) -> dict[Source, Layer]:
@@ -104,7 +111,7 @@ def load(environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> S
         if why is None:
             raise
         settings = _settings(with_variables(kept, environ), environ, secrets=secrets)
-        _log.warning("files are refused; the last accepted ones count", extra={"why": why})
+        _say(why)
         return settings
     last_good.keep(_place(environ), given)
     return settings
