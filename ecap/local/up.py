@@ -18,7 +18,7 @@ from ecap.clients.postgres import open_pool
 from ecap.config import Settings, load
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import Unavailable
-from ecap.local.overrides import ignored
+from ecap.local.overridden import ignored
 from ecap.local.process.process import end_leftovers
 from ecap.local.process.together import together
 from ecap.local.ray.node import RayNode
