@@ -766,7 +766,7 @@ async def test_who_joins_after_the_end_of_an_override_does_not_run_it(cluster: C
             return getattr(history, name)
 
     history = cluster.history.history
-    cluster.history.history = Full()  # type: ignore[assignment]
+    cluster.history.history = Full()
     await asyncio.sleep(21)
     late = cluster.add("late")
     await late.joined(timeout_s=30)
