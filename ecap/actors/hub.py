@@ -24,6 +24,7 @@ from ecap.config.hub.desk import Desk
 from ecap.config.hub.hub import Hub
 from ecap.config.member.follows import LEVEL, Follow, follow
 from ecap.config.member.member import Member
+from ecap.config.member.probation import Troubles, Vitals
 from ecap.config.settings.connections.postgres import Postgres
 from ecap.config.settings.hub import Hub as HubSettings
 from ecap.config.settings.tree import Settings
@@ -51,7 +52,10 @@ class _Opened:
 class ConfigHub:
     """`boot_id` names the start of the cluster: the same when only this actor is replaced."""
 
-    def __init__(self, environ: Mapping[str, str], *, boot_id: str) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], *, boot_id: str, ignore_overrides: bool = False
+    ) -> None:
+        self._ignore_overrides = ignore_overrides
         self._environ = environ
         self._boot_id = boot_id
         self._opened: _Opened | None = None
@@ -138,6 +142,7 @@ class ConfigHub:
     @asynccontextmanager
     async def _opening(self) -> AsyncIterator[_Opened]:
         settings = await asyncio.to_thread(load, self._environ)
+        settings = settings.model_copy(update={"postgres": _patient(settings.postgres)})
         async with (
             open_database(settings, service="config") as pool,
             open_origins(
@@ -157,6 +162,7 @@ class ConfigHub:
                 boot_id=self._boot_id,
                 clock=time.monotonic,
                 wall=time.time,
+                ignore_overrides=self._ignore_overrides,
             )
             opened = _Opened(hub, Desk(hub, history), origins, settings, pool)
             try:
@@ -180,12 +186,35 @@ async def _takes_part(opened: _Opened) -> None:
     def timing(new: HubSettings) -> None:
         files.reconfigure(debounce_s=new.debounce_s, poll_s=new.file_poll_s)
 
+    async def troubles() -> Troubles:
+        """It needs its pool to undo what made the pool useless."""
+        try:
+            await opened.pool.ping()
+        except EcapError as exc:
+            return {"postgres": exc.detail}
+        return {}
+
     member = Member(
-        CONFIG, kind="actor", settings=opened.settings, link=opened.hub, clock=time.monotonic
+        CONFIG,
+        kind="actor",
+        settings=opened.settings,
+        link=opened.hub,
+        clock=time.monotonic,
+        vitals=Vitals(troubles),
     )
-    pool = Follow("postgres", Postgres, opened.pool.reconfigure)
-    follow(member, (LEVEL, pool, Follow("hub", HubSettings, timing)))
+
+    async def pool(new: Postgres) -> None:
+        await opened.pool.reconfigure(_patient(new))
+
+    follow(member, (LEVEL, Follow("postgres", Postgres, pool), Follow("hub", HubSettings, timing)))
     await member.run()
+
+
+def _patient(settings: Postgres) -> Postgres:
+    """What it brings to others must not keep it from taking that back."""
+    least = {"acquire_timeout_s": 2.0, "statement_timeout_s": 5.0, "pool_max_size": 2}
+    kept = {name: max(value, getattr(settings, name)) for name, value in least.items()}
+    return settings.model_copy(update=kept)
 
 
 async def _sources(opened: _Opened) -> dict[str, Any]:

@@ -83,6 +83,13 @@ def main(
             help="services log in at PostgreSQL with users leased from Vault",
         ),
     ] = False,
+    ignore_overrides: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-overrides",
+            help="without what `ecap config set` has set: when such a value keeps ECAP down",
+        ),
+    ] = False,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="a service to start; repeat for more")
     ] = None,
@@ -104,7 +111,16 @@ def main(
             found = settings.vault.model_copy(update={"database_role": LEASES})
             settings = settings.model_copy(update={"vault": found})
         logs.setup(service="up", level="WARNING", style=settings.log.style)
-        asyncio.run(_run(settings, console, services, dashboard=dashboard, begin=begin))
+        asyncio.run(
+            _run(
+                settings,
+                console,
+                services,
+                dashboard=dashboard,
+                ignore_overrides=ignore_overrides,
+                begin=begin,
+            )
+        )
     except EcapError as exc:
         raise fail(exc) from exc
 
@@ -115,6 +131,7 @@ async def _run(
     services: tuple[ServiceName, ...],
     *,
     dashboard: bool,
+    ignore_overrides: bool,
     begin: float,
 ) -> None:
     stop = asyncio.Event()
@@ -151,6 +168,7 @@ async def _run(
             environ=dict(os.environ),
             dashboard=dashboard,
             services=services,
+            ignore_overrides=ignore_overrides,
         ) as it:
             screen.done()
             started = True

@@ -42,6 +42,11 @@ class PostgresHistory:
         row = await self._pool.fetchrow(_SQL["last"])
         return None if row is None else _entry(row)
 
+    async def hubs(self) -> list[str]:
+        """Where the hubs are that hold a connection. One that has been idle for as long as
+        its pool keeps connections holds none."""
+        return [row["place"] for row in await self._pool.fetch(_SQL["hubs"])]
+
     async def state(self, version: int) -> bytes | None:
         sealed: bytes | None = await self._pool.fetchval(_SQL["state"], version)
         return sealed

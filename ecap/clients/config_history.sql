@@ -17,3 +17,9 @@ FROM config.history ORDER BY seq DESC LIMIT 1
 
 -- name: state
 SELECT sealed FROM config.states WHERE version = $1
+
+-- name: hubs
+-- The hub's pool names itself by its service.
+SELECT DISTINCT coalesce(host(client_addr), 'this machine') AS place
+FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'ecap-config'

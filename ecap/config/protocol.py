@@ -30,19 +30,47 @@ def settings_of(leaves: Mapping[str, Any]) -> Settings:
     return Settings.model_validate(keys.unflatten(leaves))
 
 
+class End(msgspec.Struct, frozen=True):
+    """From `at` on, in Unix time, overrides count no longer, whether or not the hub has
+    written so: what then differs from the version they are in, secrets included."""
+
+    at: float
+    leaves: dict[str, Any]
+    gone: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"End(at={self.at})"
+
+    @classmethod
+    def of(cls, at: float, now: Mapping[str, Any], then: Mapping[str, Any]) -> End:
+        differ = keys.differing(now, then)
+        return cls(
+            at,
+            {key: then[key] for key in differ if key in then},
+            tuple(key for key in differ if key not in then),
+        )
+
+    def changes(self) -> Changes:
+        return Changes(0, 0, self.leaves, self.gone)
+
+
+Ends = tuple[End, ...]
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """All settings of one version, secrets included, packed once for all members."""
 
     version: int
     packed: bytes = field(repr=False)
+    ends: Ends = ()
 
     @classmethod
-    def of(cls, version: int, leaves: Mapping[str, Any]) -> Snapshot:
-        return cls(version, msgspec.msgpack.encode(leaves))
+    def of(cls, version: int, leaves: Mapping[str, Any], ends: Ends = ()) -> Snapshot:
+        return cls(version, msgspec.msgpack.encode(leaves), ends)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Snapshot, (self.version, self.packed)
+        return Snapshot, (self.version, self.packed, self.ends)
 
     @cached_property
     def leaves(self) -> Mapping[str, Any]:
@@ -67,6 +95,8 @@ class Changes:
     leaves: Mapping[str, Any] = field(repr=False)
     """What is set, or has another value."""
     gone: tuple[str, ...] = ()
+    ends: Ends = ()
+    """Those of `version`."""
 
     @classmethod
     def between(cls, old: Snapshot, new: Snapshot) -> Changes:
@@ -76,10 +106,11 @@ class Changes:
             new.version,
             {key: new.leaves[key] for key in differ if key in new.leaves},
             tuple(key for key in differ if key not in new.leaves),
+            new.ends,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Changes, (self.base, self.version, self.leaves, self.gone)
+        return Changes, (self.base, self.version, self.leaves, self.gone, self.ends)
 
     def touches(self, prefix: str) -> bool:
         """Whether it changes anything at or below `prefix`."""
@@ -112,6 +143,8 @@ class Vote(msgspec.Struct, frozen=True):
 
     version: int
     refusal: str | None = None
+    back_to: int | None = None
+    """The version that runs again, for one that ran and did harm."""
 
 
 class Report(msgspec.Struct, frozen=True):

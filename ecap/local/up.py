@@ -18,6 +18,7 @@ from ecap.clients.postgres import open_pool
 from ecap.config import Settings, load
 from ecap.config.settings.services.deployments import ServiceName
 from ecap.errors import Unavailable
+from ecap.local.overridden import ignored
 from ecap.local.process.process import end_leftovers
 from ecap.local.process.together import together
 from ecap.local.ray import front_door
@@ -63,6 +64,7 @@ async def up(
     environ: Mapping[str, str],
     dashboard: bool = False,
     services: tuple[ServiceName, ...] = SERVICES,
+    ignore_overrides: bool = False,
 ) -> AsyncIterator[Runtime]:
     """Everything, ready. Raises Conflict when it runs already, Unavailable when a part fails."""
     begin = time.perf_counter()
@@ -87,9 +89,12 @@ async def up(
         # Before they are begun: a start that fails half way ends what it has begun.
         stack.push_async_callback(_end_applications, apps, node)
         await _schema(full, screen)
+        if ignore_overrides:
+            await _say_ignored(full, {**environ, **found.environ}, screen)
         screen.waiting("services and actors")
         serve = _services_ready(apps, found, services, screen)
-        await together({"actors": _actors_ready(apps, screen), "services": serve})
+        actors = _actors_ready(apps, screen, ignore_overrides=ignore_overrides)
+        await together({"actors": actors, "services": serve})
         await _front_door_ready(found, services)
         if "auth" in services:
             await register_demo_customer(found, Credentials(state).demo_password.read_text())
@@ -169,9 +174,15 @@ async def _schema(settings: Settings, screen: Screen) -> None:
     screen.ready("schema", detail, time.perf_counter() - clock)
 
 
-async def _actors_ready(apps: Any, screen: Screen) -> None:
+async def _say_ignored(settings: Settings, environ: Mapping[str, str], screen: Screen) -> None:
+    async with open_pool(settings.postgres, service="up") as pool:
+        for line in await ignored(pool, environ) or ["none was set"]:
+            screen.note(f"override ignored: {line}")
+
+
+async def _actors_ready(apps: Any, screen: Screen, *, ignore_overrides: bool) -> None:
     clock = time.perf_counter()
-    await apps.start_actors()
+    await apps.start_actors(ignore_overrides=ignore_overrides)
     names = ", ".join(sorted(await apps.actors()))
     screen.ready("actors", names, time.perf_counter() - clock)
 

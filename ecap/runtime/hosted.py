@@ -25,6 +25,7 @@ from ecap.actors.wire.packets import Handle, Raised, answered, packed
 from ecap.config import Settings, load
 from ecap.config.member.member import Member
 from ecap.config.member.participation import taking_part
+from ecap.config.member.probation import Vitals
 from ecap.config.protocol import Health
 from ecap.errors import EcapError
 
@@ -68,13 +69,19 @@ class Hosted:
             return
         reach = RayActors(settings)
         self._stack.callback(reach.close)
-        member = membership(name, settings, reach, health=self._health)
+        vitals = Vitals(self._troubles)
+        member = membership(name, settings, reach, health=self._health, vitals=vitals)
         follow(member, self._actor)
         await self._stack.enter_async_context(taking_part(member))
 
     def _health(self) -> Health:
         found = self._actor.health()
         return Health(ok=bool(found.get("alive", True) and found.get("ok", True)))
+
+    async def _troubles(self) -> Mapping[str, str]:
+        found = self._actor.health()
+        well = found.get("alive", True) and found.get("ok", True)
+        return {} if well else {self._name: str(found.get("trouble") or "not well")}
 
     async def ready(self) -> Raised | None:
         return Raised(self._refused) if self._refused else None
@@ -113,6 +120,7 @@ def membership(
     reach: RayActors,
     *,
     health: Callable[[], Health] = Health,
+    vitals: Vitals | None = None,
 ) -> Member:
     return Member(
         name,
@@ -121,4 +129,5 @@ def membership(
         link=reach.hub(),
         clock=time.monotonic,
         health=health,
+        vitals=vitals,
     )

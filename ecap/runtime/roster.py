@@ -21,6 +21,8 @@ from ecap.pipelines.stream.users import pipeline as users
 
 # In the environment of the actors' processes.
 BOOT_ID = "ECAP_BOOT_ID"
+IGNORE_OVERRIDES = "ECAP_IGNORE_OVERRIDES"
+"""Anything: a hub that finds a new boot id leaves operators' overrides behind."""
 RELAY = "relay"
 SHARED = "streams-0"
 
@@ -65,7 +67,11 @@ def build(name: str, settings: Settings, environ: Mapping[str, str]) -> Actor:
         # Late: it alone speaks to Kubernetes and keeps a session at Vault.
         from ecap.actors.hub import ConfigHub
 
-        return ConfigHub(environ, boot_id=environ[BOOT_ID])
+        return ConfigHub(
+            environ,
+            boot_id=environ[BOOT_ID],
+            ignore_overrides=bool(environ.get(IGNORE_OVERRIDES)),
+        )
     if name == RELAY:
         return OutboxRelay(settings)
     if name == LIMITS:

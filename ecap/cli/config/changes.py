@@ -12,12 +12,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from ecap.cli.config import offline as offline_history
 from ecap.cli.config import output
 from ecap.cli.config.door import Answer, open_door
 from ecap.cli.config.output import Url
 from ecap.cli.options import Json
 from ecap.config.layers import environment, schema
 from ecap.errors import EcapError, Invalid
+from ecap.local.state.running import environ_here
 
 Reason = Annotated[str, typer.Option(help="why; it stands in the history")]
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -58,15 +60,35 @@ def set_(
 def unset(
     key: Annotated[str, typer.Argument(help="a setting that was set")],
     reason: Reason,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline", help="in the database, when nothing answers; counts from the next start on"
+        ),
+    ] = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Remove what was set; the source below counts again."""
+    if offline:
+        _unset_offline(key, reason, json=json)
+        return
     try:
         made = _made(url, key, "DELETE", reason=reason)
     except EcapError as exc:
         raise output.failed(exc) from exc
     made.tell(json=json, origin=True)
+
+
+def _unset_offline(key: str, reason: str, *, json: bool) -> None:
+    try:
+        version = offline_history.unset(environ_here(), key, reason=reason)
+    except EcapError as exc:
+        raise output.failed(exc) from exc
+    if json:
+        output.json({"key": key, "version": version})
+        return
+    print(f"{key} is no longer set: version {version}, from the next start on")
 
 
 def rollback(

@@ -69,7 +69,7 @@ def _document(answer: httpx.Response) -> Mapping[str, Any]:
 
 
 @contextmanager
-def open_door(url: str | None) -> Iterator[Door]:
+def open_door(url: str | None, *, timeout_s: float = _TIMEOUT_S) -> Iterator[Door]:
     """At `url` with the token of the environment; without one, here as the administrator.
 
     Raises Misconfigured, NotFound when nothing runs here, Unavailable.
@@ -78,11 +78,11 @@ def open_door(url: str | None) -> Iterator[Door]:
         token = os.environ.get(TOKEN)
         if not token:
             raise Misconfigured(f"set {TOKEN} to an access token with the scope config:write")
-        with httpx.Client(base_url=url, timeout=_TIMEOUT_S, headers=_bearer(token)) as client:
+        with httpx.Client(base_url=url, timeout=timeout_s, headers=_bearer(token)) as client:
             yield Door(client)
         return
     found = running_here()
-    with httpx.Client(base_url=found.front_door, timeout=_TIMEOUT_S) as client:
+    with httpx.Client(base_url=found.front_door, timeout=timeout_s) as client:
         client.headers.update(_bearer(_log_in(client, {**os.environ, **found.environ})))
         yield Door(client)
 

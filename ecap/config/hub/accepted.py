@@ -12,6 +12,7 @@ from ecap.config.layers import keys, redaction, schema
 from ecap.config.layers.layer import Found, Given, Layer, Source
 from ecap.config.layers.overrides import Override, Overrides
 from ecap.config.layers.references import Reference
+from ecap.config.protocol import Ends
 from ecap.config.secrets.keyring.ring import Keyring
 from ecap.config.settings.tree import Settings
 from ecap.errors import Conflict, Misconfigured
@@ -35,6 +36,8 @@ class Accepted:
     found: Mapping[str, Found] = field(repr=False)
     read: Mapping[Reference, str] = field(repr=False)
     """What the references in it stand for."""
+    ends: Ends = ()
+    """Of its overrides."""
 
 
 def since(
@@ -80,6 +83,7 @@ class _Document(msgspec.Struct):
     overrides: dict[str, Override]
     leaves: dict[str, Any]
     since: dict[str, int]
+    ends: Ends = ()
 
 
 def pack(accepted: Accepted | Packed, sealer: Sealer) -> bytes:
@@ -95,6 +99,7 @@ def pack(accepted: Accepted | Packed, sealer: Sealer) -> bytes:
         overrides=dict(accepted.overrides),
         leaves=dict(accepted.leaves),
         since=dict(accepted.since),
+        ends=accepted.ends,
     )
     return sealer.seal(msgspec.msgpack.encode(document))
 
@@ -109,6 +114,7 @@ class Packed:
     overrides: dict[str, Override] = field(repr=False)
     leaves: dict[str, Any] = field(repr=False)
     since: dict[str, int]
+    ends: Ends = ()
 
 
 def unpack(token: bytes, ring: Keyring, *, where: str) -> Packed:
@@ -137,6 +143,7 @@ def decoded(plain: bytes, *, where: str) -> Packed:
         overrides=found.overrides,
         leaves=found.leaves,
         since=found.since,
+        ends=found.ends,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import ValidationError
 
+from ecap import logs
 from ecap.config.hub import decision
 from ecap.config.hub.accepted import Accepted, Packed
 from ecap.config.hub.decision import Secrets
@@ -15,7 +17,10 @@ from ecap.config.layers import overrides
 from ecap.config.layers.layer import Layer, Source
 from ecap.config.layers.overrides import Edit, Overrides
 from ecap.config.layers.references import Reference
-from ecap.errors import Misconfigured
+from ecap.config.protocol import End
+from ecap.errors import EcapError, Misconfigured
+
+_log = logs.get("ecap.config")
 
 
 class Candidates:
@@ -70,13 +75,26 @@ class Candidates:
         present: Overrides,
         known: Mapping[Reference, str],
     ) -> Accepted:
-        return await decision.candidate(
-            before,
-            version=version,
-            given=given,
-            present=present,
-            incremental=self._incremental,
-            secrets=self._secrets,
-            environ=self._environ,
-            known=known,
-        )
+        async def made(before: Accepted | None, present: Overrides) -> Accepted:
+            return await decision.candidate(
+                before,
+                version=version,
+                given=given,
+                present=present,
+                incremental=self._incremental,
+                secrets=self._secrets,
+                environ=self._environ,
+                known=known,
+            )
+
+        ends = []
+        for at in overrides.expiries(present):
+            gone = overrides.expired(present, now=at)
+            left = {key: item for key, item in present.items() if key not in gone}
+            try:
+                ends.append((at, (await made(None, left)).leaves))
+            except EcapError as exc:
+                # Nobody can say now what counts then: it is left to the hub of that time.
+                _log.warning("an override ends by the hub alone", extra={"why": exc.detail})
+        found = await made(before, present)
+        return replace(found, ends=tuple(End.of(at, found.leaves, then) for at, then in ends))

@@ -78,6 +78,7 @@ def restored(packed: Packed, environ: Mapping[str, str]) -> Accepted:
         settings=protocol.settings_of(packed.leaves),
         found=draft.found,
         read=_pairs(draft.values, packed.leaves, draft.references()),
+        ends=packed.ends,
     )
 
 

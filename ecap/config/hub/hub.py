@@ -24,7 +24,7 @@ from ecap.config.hub.rounds import Rounds
 from ecap.config.layers import overrides
 from ecap.config.layers.layer import Layer, Source
 from ecap.config.layers.overrides import Edit
-from ecap.config.protocol import Instruction, Report
+from ecap.config.protocol import Instruction, Report, Vote
 from ecap.config.rollout import canary as canaries
 from ecap.config.rollout import standing
 from ecap.config.rollout.canary import Canary
@@ -45,7 +45,8 @@ _AGAIN_S = 10.0
 
 class Hub:
     """`given` are the layers as read when it starts. `boot_id` names the cluster's start:
-    with a new one, what only a restart can change is taken.
+    with a new one, what only a restart can change is taken, and, where
+    that is asked for, operators' overrides are left behind.
 
     `clock` is monotonic, `wall` is Unix time, both in seconds.
     """
@@ -61,6 +62,7 @@ class Hub:
         boot_id: str,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        ignore_overrides: bool = False,
     ) -> None:
         self.ledger = Ledger(clock=clock)
         self._journal = Journal(history, keys=keys, wall=wall)
@@ -72,6 +74,7 @@ class Hub:
             given=given,
             boot_id=boot_id,
             clock=clock,
+            ignore_overrides=ignore_overrides,
         )
         self._clock = clock
         self._wall = wall
@@ -80,13 +83,24 @@ class Hub:
         self._waiting: asyncio.Queue[Proposal] = asyncio.Queue()
         self._interrupted: Proposal | None = None
         self._idle_until = 0.0
+        self._harmful = 0
 
     # What members and operators call
 
     async def exchange(self, report: Report) -> Instruction:
         """Raises Fenced for a process that was replaced by another of its name."""
         await self._started.wait()
-        return await self._open().rollout.answer(report)
+        rollout = self._open().rollout
+        self._hear_of_harm(report)
+        return await rollout.answer(report)
+
+    def _hear_of_harm(self, report: Report) -> None:
+        vote = report.failed
+        if vote is None or vote.back_to is None or vote.version == self._harmful:
+            return
+        if vote.version == self.accepted().version:
+            self._harmful = vote.version
+            self._waiting.put_nowait(Proposal(HUB, f"{report.member}: {vote.refusal}", harm=vote))
 
     async def leave(self, member: str, incarnation: str) -> None:
         self.ledger.leave(member, incarnation)
@@ -196,9 +210,11 @@ class Hub:
             proposal.succeed(await self._decide(proposal))
         except EcapError as exc:
             proposal.fail(exc)
-            # Nobody asked for it, so it is due again at once: without a pause the hub would try,
-            # and be refused, without end.
-            if proposal.done is None:
+            if proposal.harm is not None:
+                self._harmful = 0  # the member tells it again
+            elif proposal.done is None:
+                # Nobody asked for it, so it is due again at once: without a pause the hub would
+                # try, and be refused, without end.
                 self._idle_until = self._clock() + _AGAIN_S
             # Fenced: another hub writes now. Misconfigured is about the proposal; after Unavailable
             # the next write tells whether this one was made (see Journal).
@@ -226,6 +242,8 @@ class Hub:
     async def _decide(self, proposal: Proposal) -> Outcome:
         rounds = self._open()
         before = rounds.accepted
+        if proposal.harm is not None:
+            return await self._withdraw(proposal.harm, why=proposal.reason)
         # Compared when its turn has come, not when it was asked for: changes that stood before it
         # in the queue have been made by now.
         if proposal.if_version is not None and proposal.if_version != before.version:
@@ -258,6 +276,19 @@ class Hub:
             return Outcome(before.version)
         outcome = await rounds.bring(found, proposal, names)
         return replace(outcome, skipped=skipped)
+
+    async def _withdraw(self, harm: Vote, *, why: str) -> Outcome:
+        """To what the member that was harmed runs again, for all."""
+        rounds = self._open()
+        back_to = harm.back_to or 0
+        if rounds.accepted.version == harm.version:
+            packed = await self._journal.state(back_to)
+            while packed is None and back_to > 0:
+                back_to -= 1  # only a canary ran it
+                packed = await self._journal.state(back_to)
+            if packed is not None:
+                await rounds.undo(self._candidates.restored(packed), harm.version, why)
+        return Outcome(rounds.accepted.version)
 
     async def _packed(self, version: int) -> Packed:
         packed = await self._journal.state(version)

@@ -23,6 +23,10 @@ class Journal:
         self._wall = wall
         self._last: Entry | None = None
 
+    def now(self) -> float:
+        """Unix time."""
+        return self._wall()
+
     async def open(self) -> list[Entry]:
         """Raises Misconfigured when it was altered."""
         entries = list(await self._history.entries())

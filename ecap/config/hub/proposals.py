@@ -14,6 +14,7 @@ from ecap.config.hub.history import Entry
 from ecap.config.layers import overrides
 from ecap.config.layers.layer import Layer, Source
 from ecap.config.layers.overrides import Edit
+from ecap.config.protocol import Vote
 from ecap.config.rollout.canary import Canary
 from ecap.errors import EcapError
 
@@ -42,6 +43,8 @@ class Proposal:
     back_to: int | None = None
     canary: Canary | None = None
     if_version: int | None = None
+    harm: Vote | None = None
+    """Of a member that went back from what runs."""
     done: asyncio.Future[Outcome] | None = None
 
     def brings_secrets(self) -> bool:

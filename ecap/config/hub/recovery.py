@@ -20,6 +20,8 @@ from ecap.errors import Invalid, Misconfigured
 
 _log = logs.get("ecap.config")
 
+_STORES: tuple[Source, ...] = ("kubernetes", "vault")
+
 
 class Recovery:
     """`begin`, then `finish`: in between, members may ask."""
@@ -33,6 +35,7 @@ class Recovery:
         given: Mapping[Source, Layer],
         boot_id: str,
         clock: Callable[[], float],
+        ignore_overrides: bool = False,
     ) -> None:
         self._journal = journal
         self._candidates = candidates
@@ -40,6 +43,7 @@ class Recovery:
         self._given = given
         self._boot_id = boot_id
         self._clock = clock
+        self._ignore_overrides = ignore_overrides
         self._entries: list[Entry] = []
         """Those that are left to be finished."""
 
@@ -82,19 +86,33 @@ class Recovery:
     async def _boot(self, decided: list[Entry]) -> Accepted:
         """A new start of the cluster: what the sources say now, and the overrides kept."""
         then = await self._journal.state(decided[-1].version) if decided else None
-        kept: Overrides = overrides.known(then.overrides) if then else {}
+        present: Overrides = overrides.known(then.overrides) if then else {}
+        ignored = tuple(sorted(present)) if self._ignore_overrides else ()
+        gone = overrides.expired(present, now=self._journal.now())
+        kept = {key: one for key, one in present.items() if key not in (*gone, *ignored)}
         version = self._journal.version + 1
         dropped: tuple[str, ...] = ()
+        given = self._given
         try:
-            found = await self._candidates.fresh(version, self._given, kept)
-        except (Misconfigured, Invalid):
-            if not kept:
+            found = await self._candidates.fresh(version, given, kept)
+        except (Misconfigured, Invalid) as exc:
+            if then is None:
                 raise
-            # Set under an older release or another file: no reason not to start.
-            found = await self._candidates.fresh(version, self._given, {})
-            dropped = tuple(sorted(kept))
-            _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
-        body = {"boot_id": self._boot_id, "dropped": list(dropped)}
+            try:
+                # Set under an older release or another file: no reason not to start.
+                found = await self._candidates.fresh(version, given, {})
+                dropped = tuple(sorted(kept))
+                _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
+            except (Misconfigured, Invalid):
+                # Nor is what Vault or a ConfigMap says now: what they said last counts.
+                given = {**given, **{s: then.given[s] for s in _STORES if s in then.given}}
+                found = await self._candidates.fresh(version, given, kept)
+                _log.error(
+                    "sources are refused; what they said last counts", extra={"why": exc.detail}
+                )
+        body = {"boot_id": self._boot_id, "dropped": list(dropped), "ignored": list(ignored)}
+        if ignored:
+            body["why"] = f"as asked, without the overrides {', '.join(ignored)}"
         proposal = Proposal(HUB, "the cluster started")
         booted = self._journal.event("booted", version, proposal, body)
         await self._journal.write(booted, accepted=found)

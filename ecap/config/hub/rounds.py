@@ -156,4 +156,4 @@ class Rounds:
 
 
 def _snapshot(accepted: Accepted) -> Snapshot:
-    return Snapshot.of(accepted.version, accepted.leaves)
+    return Snapshot.of(accepted.version, accepted.leaves, accepted.ends)

@@ -89,6 +89,11 @@ def expired(present: Overrides, *, now: float) -> tuple[str, ...]:
     )
 
 
+def expiries(present: Overrides) -> list[float]:
+    """When some of them end, the first first."""
+    return sorted({i.expires_at for i in present.values() if i.expires_at is not None})
+
+
 def next_expiry(present: Overrides) -> float | None:
     return min((i.expires_at for i in present.values() if i.expires_at is not None), default=None)
 

@@ -6,27 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from ecap import __version__, logs, metrics
-from ecap.config.layers import redaction
-from ecap.config.member import subscriptions
-from ecap.config.member.subscriptions import Subscription
-from ecap.config.protocol import (
-    Changes,
-    Health,
-    HubLink,
-    Instruction,
-    Report,
-    Snapshot,
-    Vote,
-    leaves_of,
-)
+from ecap.config.member import subscriptions, votes
+from ecap.config.member.expiry import Decided, Expiry
+from ecap.config.member.probation import Probation, Vitals
+from ecap.config.member.subscriptions import Subscription, Subscriptions
+from ecap.config.protocol import Changes, Health, HubLink, Instruction, Report, Snapshot, Vote
 from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured, Retryable
 
@@ -35,18 +28,15 @@ _log = logs.get("ecap.config")
 T = TypeVar("T")
 _BACKOFF_S = 0.05
 _BACKOFF_MAX_S = 1.0
-
-
-@dataclass(frozen=True)
-class _Staged:
-    version: int
-    settings: Settings
+# A hub that was killed is back before that.
+_AWAY_S = 5.0
 
 
 class Member:
     """`settings` are what the process loaded by itself; the hub's replace them.
 
-    Without a `link` they stay as they are. `clock` is monotonic, in seconds.
+    Without a `link` they stay as they are. `clock` is monotonic, `wall` is Unix time, both
+    in seconds.
     """
 
     def __init__(
@@ -58,22 +48,31 @@ class Member:
         link: HubLink | None,
         clock: Callable[[], float],
         health: Callable[[], Health] = Health,
+        vitals: Vitals | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.kind = kind
         self.settings = settings
-        self.version = 0
         self.incarnation = uuid.uuid4().hex
         self._link = link
         self._clock = clock
         self._health = health
-        self._subscriptions: list[Subscription[Any]] = []
-        self._prefixes: tuple[str, ...] = ()
-        self._checks: tuple[str, ...] = ()
-        self._staged: _Staged | None = None
+        self._subscriptions = Subscriptions()
+        self._staged: Decided | None = None
         self._prepared: Vote | None = None
         self._failed: Vote | None = None
         self._heard_at = clock()
+        self._away_since: float | None = None
+        self._changing = asyncio.Lock()
+        # What was decided: `settings` differ from it when overrides have ended, and while
+        # the settings of before are tried.
+        self._decided = self._proven = Decided(0, settings)
+        self._tries_before = False
+        self._wall = wall
+        self._expiry = Expiry(self._expire, wall=wall)
+        self._probation = Probation(vitals or Vitals(), silent=self._silent_for_long, clock=clock)
+        self._trial: asyncio.Task[None] | None = None
         self._current = asyncio.Event()
         self._silence = metrics.config_silence_seconds.labels(name)
         self._shown_version = metrics.config_version.labels(name)
@@ -93,7 +92,9 @@ class Member:
         made when the change is applied, and undoes it.
         """
         self._check_prefix(prefix, kind)
-        return self._add(Subscription(prefix, on_change, check=check, timeout_s=timeout_s))
+        return self._subscriptions.add(
+            Subscription(prefix, on_change, check=check, timeout_s=timeout_s)
+        )
 
     def subscribe_entry(
         self,
@@ -106,28 +107,18 @@ class Member:
     ) -> Callable[[], None]:
         """For what may be absent, as `mesh.callees.auth` or an unset address: None then."""
         self._check_prefix(prefix, kind | None)
-        return self._add(Subscription(prefix, on_change, check=check, timeout_s=timeout_s))
+        return self._subscriptions.add(
+            Subscription(prefix, on_change, check=check, timeout_s=timeout_s)
+        )
 
     def _check_prefix(self, prefix: str, kind: Any) -> None:
         known = subscriptions.exists(prefix)
         if not known or not isinstance(subscriptions.at(self.settings, prefix), kind):
             raise Misconfigured(f"there is no {kind} at {prefix!r} to subscribe to")
 
-    def _add(self, subscription: Subscription[Any]) -> Callable[[], None]:
-        self._subscriptions.append(subscription)
-        self._tell_apart()
-
-        def end() -> None:
-            self._subscriptions.remove(subscription)
-            self._tell_apart()
-
-        return end
-
-    def _tell_apart(self) -> None:
-        self._prefixes = tuple(dict.fromkeys(item.prefix for item in self._subscriptions))
-        self._checks = tuple(
-            dict.fromkeys(item.prefix for item in self._subscriptions if item.checks)
-        )
+    @property
+    def version(self) -> int:
+        return self._decided.version
 
     @property
     def silence_s(self) -> float:
@@ -141,23 +132,35 @@ class Member:
 
     async def run(self) -> None:
         """Until cancelled; keeps the last good settings while the hub is away."""
-        backoff_s = _BACKOFF_S
         link = self._link
         if link is None:
             await asyncio.Event().wait()
             return
         self._silence.set(0)
+        expiry = asyncio.create_task(self._expiry.run(), name=f"config-expiry-{self.name}")
+        try:
+            await self._converse(link)
+        finally:
+            tasks = {expiry} if self._trial is None else {expiry, self._trial}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _converse(self, link: HubLink) -> None:
+        backoff_s = _BACKOFF_S
         while True:
             try:
                 order = await link.exchange(self.report())
             except Retryable as exc:
                 if backoff_s == _BACKOFF_S:
                     _log.warning("configuration hub is away", extra={"reason": exc.detail})
+                if self._away_since is None:
+                    self._away_since = self._clock()
                 self._silence.set(self.silence_s)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, _BACKOFF_MAX_S)
                 continue
-            self._heard_at = self._clock()
+            self._heard_at, self._away_since = self._clock(), None
             if backoff_s != _BACKOFF_S:
                 backoff_s = _BACKOFF_S
                 self._silence.set(0)
@@ -178,63 +181,87 @@ class Member:
             prepared=self._prepared,
             failed=self._failed,
             health=self._health(),
-            prefixes=self._prefixes,
-            checks=self._checks,
+            prefixes=self._subscriptions.prefixes,
+            checks=self._subscriptions.checks,
             release=__version__,
         )
 
-    async def _obey(self, order: Instruction) -> None:
-        if order.kind == "prepare":
-            assert order.content is not None
-            self._prepared, settings = await self._checked(order.content)
-            self._staged = None if settings is None else _Staged(order.version, settings)
-        elif order.kind == "apply":
-            await self._apply(order)
+    def _silent_for_long(self) -> bool:
+        away = self._away_since
+        return away is not None and self._clock() - away > _AWAY_S
 
-    async def _checked(self, content: Snapshot | Changes) -> tuple[Vote, Settings | None]:
-        """With a yes the settings."""
+    async def _obey(self, order: Instruction) -> None:
+        content = order.content
+        if isinstance(content, Changes) and content.base != self.version:
+            return  # it went back meanwhile; the next report says so
+        async with self._changing:
+            if order.kind == "prepare":
+                assert content is not None
+                self._prepared, self._staged = await self._checked(content)
+            elif order.kind == "apply":
+                await self._apply(order)
+
+    async def _checked(self, content: Snapshot | Changes) -> tuple[Vote, Decided | None]:
+        """With a yes what was decided."""
         try:
-            settings = content.settings(self.settings)
+            raw = content.settings(self._decided.settings)
+            decided = Decided(content.version, raw, content.ends)
+            settings = decided.at(self._wall())
         except ValidationError as exc:
-            return Vote(content.version, _invalid(exc)), None
+            return Vote(content.version, votes.invalid(exc)), None
         timeout_s = self.settings.hub.callback_timeout_s
         concerned = [item for item in self._concerned(settings, content) if item.checks]
         results = await subscriptions.outcomes(
             item.check(settings, timeout_s=timeout_s) for item in concerned
         )
-        verdict = self._verdict(content.version, settings, concerned, results)
-        return verdict, settings if verdict.refusal is None else None
+        verdict = votes.vote(content.version, self.settings, settings, concerned, results)
+        return verdict, decided if verdict.refusal is None else None
 
     async def _apply(self, order: Instruction) -> None:
-        settings = await self._to_apply(order)
-        if settings is None:
+        decided = await self._to_apply(order)
+        if decided is None:
             return
+        settings = decided.at(self._wall())
         concerned = self._concerned(settings, order.content)
         verdict = await self._tell(order.version, settings, concerned)
         if verdict.refusal is not None:
             self._failed = verdict
             return
+        if self._trial is not None:
+            self._trial.cancel()
+        joins = self.version == 0
         # When all have taken it, not before: hot paths read the attribute, and would see what is
         # undone a moment later.
-        self.settings = settings
-        self.version = order.version
-        self._shown_version.set(order.version)
+        self._run(decided, settings)
         self._failed = None
         # A vote on a later version stays, with what is staged for it: who lags is asked about the
         # next one before it is told to take this one.
         if self._prepared is not None and self._prepared.version <= order.version:
             self._prepared = self._staged = None
+        if joins:
+            # Nobody has served with what it loaded by itself: there is no way back.
+            self._proven = decided
+        else:
+            self._trial = asyncio.create_task(self._try(), name=f"config-trial-{self.name}")
         self._current.set()
 
-    async def _to_apply(self, order: Instruction) -> Settings | None:
+    def _run(self, decided: Decided, settings: Settings) -> None:
+        """`settings` are those of `decided` that count now, and run already."""
+        self.settings = settings
+        self._decided = decided
+        self._tries_before = False
+        self._expiry.follow(decided.ends)
+        self._shown_version.set(decided.version)
+
+    async def _to_apply(self, order: Instruction) -> Decided | None:
         """What was prepared, or what comes with the order: who was not asked checks now."""
         if order.content is not None:
-            verdict, settings = await self._checked(order.content)
-            if settings is None:
+            verdict, decided = await self._checked(order.content)
+            if decided is None:
                 self._failed = verdict
-            return settings
+            return decided
         if self._staged is not None and self._staged.version == order.version:
-            return self._staged.settings
+            return self._staged
         # The hub counts on what is not here. Told so, it sends everything.
         self._prepared = None
         return None
@@ -242,13 +269,9 @@ class Member:
     def _concerned(
         self, new: Settings, content: Snapshot | Changes | None
     ) -> list[Subscription[Any]]:
-        """`content`, if there is one, says quicker where nothing differs."""
-        return [
-            item
-            for item in self._subscriptions
-            if (content is None or content.touches(item.prefix))
-            and item.differs(self.settings, new)
-        ]
+        if self.settings is not self._decided.settings:
+            content = None  # it says what differs from what was decided
+        return self._subscriptions.concerned(self.settings, new, content)
 
     async def _tell(self, version: int, new: Settings, concerned: list[Subscription[Any]]) -> Vote:
         """All of them take `new`, or all are back on what they had."""
@@ -257,7 +280,7 @@ class Member:
         results = await subscriptions.outcomes(
             item.change(old, new, timeout_s=timeout_s) for item in concerned
         )
-        verdict = self._verdict(version, new, concerned, results)
+        verdict = votes.vote(version, old, new, concerned, results)
         if verdict.refusal is None:
             return verdict
         taken = [item for item, result in zip(concerned, results, strict=True) if result is None]
@@ -268,27 +291,48 @@ class Member:
             _log.error("a subscriber did not go back", extra={"version": version})
         return verdict
 
-    def _verdict(
-        self,
-        version: int,
-        new: Settings,
-        concerned: list[Subscription[Any]],
-        results: list[BaseException | None],
-    ) -> Vote:
-        reasons = []
-        for item, result in zip(concerned, results, strict=True):
-            if isinstance(result, Exception):
-                reasons.append(f"{item.prefix or 'all'}: {subscriptions.refusal(result)}")
-            elif isinstance(result, BaseException):
-                raise result
-        if not reasons:
-            return Vote(version)
-        # Of both: a subscriber may speak of what it had and of what it was to have.
-        hidden = redaction.secrets(leaves_of(new)) | redaction.secrets(leaves_of(self.settings))
-        return Vote(version, redaction.scrub("; ".join(reasons), hidden))
+    # After a change: does it hurt?
 
+    async def _try(self) -> None:
+        """Ends with the version proven, or gone back from. A later one cancels it."""
+        decided, before = self._decided, self._proven
+        why = await self._probation.verdict(
+            back=partial(self._switch, before),
+            again=partial(self._switch, decided),
+            probation_s=before.settings.hub.probation_s,
+        )
+        if why is None:
+            self._proven = decided
+            return
+        async with self._changing:
+            self._run(before, self.settings)
+            why = votes.scrubbed(why, before.settings, decided.settings)
+            self._failed = Vote(decided.version, f"undone by itself: {why}", before.version)
+        _log.warning("configuration undone here", extra={"version": decided.version, "why": why})
 
-def _invalid(error: ValidationError) -> str:
-    """A member of another release may know other settings than the hub."""
-    keys = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
-    return f"not valid here: {', '.join(keys)}"
+    async def _switch(self, to: Decided) -> bool:
+        """Whether its settings run now, without a word to the hub."""
+        async with self._changing:
+            settings = to.at(self._wall())
+            concerned = self._subscriptions.concerned(self.settings, settings, None)
+            verdict = await self._tell(self.version, settings, concerned)
+            if verdict.refusal is None:
+                self.settings = settings
+                self._tries_before = to is not self._decided
+            return verdict.refusal is None
+
+    async def _expire(self) -> bool:
+        """Whether what has ended counts no longer."""
+        if self._tries_before:
+            return False
+        settings = self._decided.at(self._wall())
+        timeout_s = self.settings.hub.callback_timeout_s
+        checks = [item for item in self._concerned(settings, None) if item.checks]
+        results = await subscriptions.outcomes(
+            item.check(settings, timeout_s=timeout_s) for item in checks
+        )
+        refused = votes.vote(self.version, self.settings, settings, checks, results).refusal
+        if refused is None and await self._switch(self._decided):
+            return True
+        _log.warning("an override has ended, and cannot go", extra={"why": refused})
+        return False

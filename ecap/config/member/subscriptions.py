@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from ecap.config.layers import schema
+from ecap.config.protocol import Changes, Snapshot
 from ecap.config.settings.tree import Settings
 from ecap.errors import DeadlineExceeded, EcapError
 
@@ -86,6 +87,41 @@ class Subscription(Generic[T]):
                 task.exception()  # seen; the deadline is what is reported
             raise DeadlineExceeded(f"the subscriber took longer than {timeout_s:g} s")
         task.result()
+
+
+class Subscriptions:
+    """Of one process, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self._all: list[Subscription[Any]] = []
+        self.prefixes: tuple[str, ...] = ()
+        self.checks: tuple[str, ...] = ()
+        """Those of `prefixes` whose subscriber can refuse beforehand."""
+
+    def add(self, subscription: Subscription[Any]) -> Callable[[], None]:
+        """Answers how to end it."""
+        self._all.append(subscription)
+        self._tell_apart()
+
+        def end() -> None:
+            self._all.remove(subscription)
+            self._tell_apart()
+
+        return end
+
+    def _tell_apart(self) -> None:
+        self.prefixes = tuple(dict.fromkeys(item.prefix for item in self._all))
+        self.checks = tuple(dict.fromkeys(item.prefix for item in self._all if item.checks))
+
+    def concerned(
+        self, old: Settings, new: Settings, content: Snapshot | Changes | None
+    ) -> list[Subscription[Any]]:
+        """`content`, if there is one, says quicker where nothing differs."""
+        return [
+            item
+            for item in self._all
+            if (content is None or content.touches(item.prefix)) and item.differs(old, new)
+        ]
 
 
 async def outcomes(calls: Iterable[Awaitable[None]]) -> list[BaseException | None]:

@@ -78,6 +78,8 @@ class Rollout:
         if member.running == target.version:
             return None
         if member.failed is not None and member.failed.version == target.version:
+            if member.failed.back_to is not None:
+                return None  # it ran there, and did harm
             waited_s = self._clock() - member.failed_at
             if waited_s < self.timing.retry_s:
                 return None

@@ -8,8 +8,8 @@ from ecap.config.settings.section import Section
 
 
 class Bucket(Section):
-    rate_per_s: float = Field(gt=0, description="requests granted, sustained")
-    burst: float = Field(ge=1, description="requests granted at once")
+    rate_per_s: float = Field(ge=1, le=10_000_000, description="requests granted, sustained")
+    burst: float = Field(ge=10, le=10_000_000, description="requests granted at once")
 
 
 class Limits(Section):
@@ -19,4 +19,6 @@ class Limits(Section):
     credentials: Bucket = Field(
         Bucket(rate_per_s=5, burst=100), description="log in and register, per address"
     )
-    lease_s: float = Field(2.0, gt=0, description="how long a replica may keep granted tokens")
+    lease_s: float = Field(
+        2.0, ge=0.1, le=60, description="how long a replica may keep granted tokens"
+    )

@@ -11,28 +11,36 @@ from ecap.config.settings.section import AT_START, Section
 
 
 class Breaker(Section):
-    window_s: float = Field(10.0, gt=0, description="calls of this recent past are judged")
-    min_calls: int = Field(20, ge=1, description="fewer calls say nothing")
+    window_s: float = Field(10.0, ge=1, le=600, description="calls of this recent past are judged")
+    min_calls: int = Field(20, ge=1, le=100_000, description="fewer calls say nothing")
     failure_ratio: float = Field(
-        0.5, gt=0, le=1, description="opens when this part of the calls fails"
+        0.5, ge=0.05, le=1, description="opens when this part of the calls fails"
     )
-    slow_call_s: float = Field(1.0, gt=0, description="a call is slow from this on")
+    slow_call_s: float = Field(1.0, ge=0.01, le=60, description="a call is slow from this on")
     slow_ratio: float = Field(
-        0.8, gt=0, le=1, description="opens when this part of the calls is slow"
+        0.8, ge=0.05, le=1, description="opens when this part of the calls is slow"
     )
-    open_s: float = Field(5.0, gt=0, description="no calls for this long, then probes")
-    probes: int = Field(3, ge=1, description="calls let through to see whether it is well again")
+    open_s: float = Field(5.0, ge=0.1, le=60, description="no calls for this long, then probes")
+    probes: int = Field(
+        3, ge=1, le=100, description="calls let through to see whether it is well again"
+    )
 
 
 class CallPolicySettings(Section):
-    timeout_s: float = Field(2.0, gt=0, description="of a call, retries included")
-    attempts: int = Field(3, ge=1, description="of one call, the first included")
-    backoff_s: float = Field(0.02, gt=0, description="before the second attempt; doubles")
-    backoff_max_s: float = Field(0.5, gt=0, description="longest wait between attempts")
-    retry_ratio: float = Field(0.2, ge=0, description="retries allowed per call, on average")
-    retry_min_per_s: float = Field(1.0, ge=0, description="retries allowed whatever the ratio")
-    max_concurrency: int = Field(64, ge=1, description="calls under way at once")
-    max_queue: int = Field(128, ge=0, description="calls that wait for their turn; more are shed")
+    timeout_s: float = Field(2.0, ge=0.05, le=60, description="of a call, retries included")
+    attempts: int = Field(3, ge=1, le=10, description="of one call, the first included")
+    backoff_s: float = Field(
+        0.02, ge=0.001, le=10, description="before the second attempt; doubles"
+    )
+    backoff_max_s: float = Field(0.5, ge=0.01, le=60, description="longest wait between attempts")
+    retry_ratio: float = Field(0.2, ge=0, le=1, description="retries allowed per call, on average")
+    retry_min_per_s: float = Field(
+        1.0, ge=0, le=1000, description="retries allowed whatever the ratio"
+    )
+    max_concurrency: int = Field(64, ge=1, le=10_000, description="calls under way at once")
+    max_queue: int = Field(
+        128, ge=0, le=100_000, description="calls that wait for their turn; more are shed"
+    )
     breaker: Breaker = Breaker()
 
 

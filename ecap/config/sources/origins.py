@@ -48,16 +48,20 @@ async def open_origins(
     rng: random.Random,
 ) -> AsyncIterator[Origins]:
     """Raises Misconfigured when something needed is missing, Unavailable when it is away."""
-    plain = assembly.draft(startup.layers(environ), environ)
-    settings = plain.unread()
+    accepted, refused = startup.usable_files(environ)
+    from_variables = environment.read(environ)
+    known = startup.with_variables(accepted, environ)
+    settings = assembly.draft(known, environ).unread()
+    if refused is not None:
+        _log.warning("files are refused, the last accepted ones count: %s", refused)
     keys = await live.found(settings, environ, clock=clock)
     first = keys.ring
     age_s = first.age_s(now=wall())
     if age_s is not None and age_s > settings.keyring.max_age_s:
         _log.warning("the encryption key is old", extra={"key": first.primary.id, "age_s": age_s})
     given: dict[Source, Layer] = {
-        **startup.files(environ),
-        "environment": environment.read(environ),
+        **accepted,
+        "environment": from_variables,
     }
     files = _files(environ, settings, wall)
     sources: list[LiveSource] = [

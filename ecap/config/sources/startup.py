@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ecap
+from ecap import logs
 from ecap.config.layers import assembly, environment, references, schema, validation, yaml_text
 from ecap.config.layers.assembly import Draft
 from ecap.config.layers.layer import Given, Layer, Source
@@ -22,10 +24,13 @@ from ecap.config.secrets.vault import kv
 from ecap.config.settings.connections.vault import Vault
 from ecap.config.settings.keyring import Keyring as KeyringSection
 from ecap.config.settings.tree import Settings
+from ecap.config.sources import last_good
 from ecap.errors import Misconfigured
 
 if TYPE_CHECKING:
     from ecap.config.secrets.vault.client import VaultSecrets
+
+_log = logs.get("ecap.config")
 
 
 def config_dir(environ: Mapping[str, str]) -> Path:
@@ -52,21 +57,69 @@ def files(environ: Mapping[str, str]) -> dict[Source, Layer]:
 
 def layers(environ: Mapping[str, str]) -> dict[Source, Layer]:
     """What needs no other system."""
-    return {
-        "defaults": schema.defaults(),
-        **files(environ),
-        "environment": environment.read(environ),
-    }
+    return with_variables(files(environ), environ)
+
+
+@cache
+def _say(why: str) -> None:
+    """Once: a command reads them several times."""
+    _log.warning("files are refused, the last accepted ones count: %s", why)
+
+
+def with_variables(
+    given: Mapping[Source, Layer], environ: Mapping[str, str]
+) -> dict[Source, Layer]:
+    """Defaults beneath the files, the environment above them."""
+    return {"defaults": schema.defaults(), **given, "environment": environment.read(environ)}
+
+
+def usable_files(environ: Mapping[str, str]) -> tuple[dict[Source, Layer], str | None]:
+    """Those that a process starts with: as they are, or, where they are refused, the last
+    that were accepted here, and why. Raises Misconfigured when there are none."""
+    try:
+        given = files(environ)
+        assembly.draft(with_variables(given, environ), environ).unread()
+    except Misconfigured as exc:
+        kept = last_good.read(_place(environ))
+        if kept is None:
+            raise
+        try:
+            assembly.draft(with_variables(kept, environ), environ).unread()
+        except Misconfigured:
+            raise exc from None  # it is not the files alone
+        return kept, exc.detail
+    return given, None
+
+
+def _place(environ: Mapping[str, str]) -> Path:
+    return last_good.path(environ, folder=config_dir(environ), name=environment_name(environ))
 
 
 def load(environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> Settings:
     """Read, merge, resolve and validate.
 
     `secrets=False` leaves references unread, for a process that only needs
-    addresses. Raises Misconfigured, or Unavailable when Vault cannot be reached.
+    addresses. Files that are refused are harmless to who has started with others before:
+    those count then. Raises Misconfigured, or Unavailable when Vault cannot be reached.
     """
     environ = os.environ if environ is None else environ
-    given = layers(environ)
+    try:
+        given = files(environ)
+        settings = _settings(with_variables(given, environ), environ, secrets=secrets)
+    except Misconfigured:
+        kept, why = usable_files(environ)
+        if why is None:
+            raise
+        settings = _settings(with_variables(kept, environ), environ, secrets=secrets)
+        _say(why)
+        return settings
+    last_good.keep(_place(environ), given)
+    return settings
+
+
+def _settings(
+    given: Mapping[Source, Layer], environ: Mapping[str, str], *, secrets: bool
+) -> Settings:
     plain = assembly.draft(given, environ)
     if not secrets:
         return plain.unread()
@@ -79,7 +132,8 @@ def load(environ: Mapping[str, str] | None = None, *, secrets: bool = True) -> S
 
 def keyring(environ: Mapping[str, str]) -> Keyring:
     """Raises Misconfigured or NotFound when there is none, Unavailable."""
-    return Reader(assembly.draft(layers(environ), environ), environ).keyring()
+    given, _ = usable_files(environ)
+    return Reader(assembly.draft(with_variables(given, environ), environ), environ).keyring()
 
 
 class Reader:

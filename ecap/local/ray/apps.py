@@ -24,6 +24,7 @@ from ecap.errors import Unavailable
 from ecap.local.process.ports import LOOPBACK
 from ecap.runtime import cluster
 from ecap.runtime.applications import bind
+from ecap.runtime.roster import IGNORE_OVERRIDES
 from ecap.serve.gateway.prefixes import route_prefix
 
 
@@ -80,9 +81,10 @@ def states() -> list[App]:
     return found
 
 
-async def start_actors() -> None:
+async def start_actors(*, ignore_overrides: bool = False) -> None:
     """Their processes inherit the environment of the node."""
-    await cluster.ensure_supervisor({}, boot_id=uuid.uuid4().hex)
+    environ = {IGNORE_OVERRIDES: "1"} if ignore_overrides else {}
+    await cluster.ensure_supervisor(environ, boot_id=uuid.uuid4().hex)
 
 
 async def actors() -> dict[str, dict[str, Any]]:

@@ -62,6 +62,10 @@ class Edge:
     def health(self) -> Health:
         return self._access.recent.health()
 
+    def tally(self) -> tuple[int, int]:
+        """Requests, and those we failed, since the start."""
+        return self._access.recent.tally()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._request(scope, receive, send)

@@ -84,6 +84,12 @@ async def outcomes(checks: Mapping[str, Check]) -> dict[str, str]:
     return dict(zip(checks, found, strict=True))
 
 
+async def troubles(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Of those that are not ok, what is the matter."""
+    found = await outcomes(checks)
+    return {name: outcome for name, outcome in found.items() if outcome != "ok"}
+
+
 async def _outcome(name: str, check: Check) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,6 +18,7 @@ from ecap.clients.database import open_database
 from ecap.clients.postgres import Pool
 from ecap.config.member.follows import Follow
 from ecap.config.member.member import Member
+from ecap.config.member.probation import Vitals
 from ecap.config.protocol import Health, HubLink
 from ecap.config.settings.http import Http
 from ecap.config.settings.mesh import Mesh
@@ -27,6 +29,7 @@ from ecap.mesh.http import HttpTransport, open_session
 from ecap.serve.edge.limits import Limiter
 from ecap.serve.edge.tokens import Jwks, TokenVerifier
 from ecap.serve.endpoints.routing import Check
+from ecap.serve.replica.health import troubles
 
 JWKS = "GET /api/v1/auth/jwks"
 _SCRAPER = Principal("scraper", "service", scopes=frozenset({"metrics:read"}))
@@ -109,9 +112,11 @@ async def open_process(
     actors: Actors | None = None,
     member: str | None = None,
     health: Callable[[], Health] = Health,
+    tally: Callable[[], tuple[int, int]] = lambda: (0, 0),
 ) -> AsyncIterator[Process]:
     """`member` is its name in the ledger of the configuration hub, `health` its account
-    of itself. The member does not run yet: services subscribe first.
+    of itself, `tally` its requests and failed ones so far. The member
+    does not run yet: services subscribe first.
 
     Raises Misconfigured when a required setting is missing.
     """
@@ -144,6 +149,7 @@ async def open_process(
                 link=actors.hub() if actors else None,
                 clock=time.monotonic,
                 health=health,
+                vitals=Vitals(partial(troubles, checks), tally),
             ),
             pool,
             verifier,

@@ -53,7 +53,12 @@ def build(
         try:
             async with (
                 open_process(
-                    api.service, settings, actors=actors, member=member, health=edge.health
+                    api.service,
+                    settings,
+                    actors=actors,
+                    member=member,
+                    health=edge.health,
+                    tally=edge.tally,
                 ) as process,
                 opener(process) as state,
             ):

@@ -24,7 +24,7 @@ from ecap.local.up import SERVICES
 
 # The pool is not among them: to change it there has to be a PostgreSQL.
 CHANGES: Mapping[str, tuple[Any, ...]] = {
-    "http.max_body_bytes": (10, 20),
+    "http.max_body_bytes": (20_000, 30_000),
     "http.request_timeout_s": (1.0, 2.0),
     "http.trusted_proxies": (["10.0.0.0/8"], []),
     "http.cors.origins": (["*"], ["http://a"]),
@@ -37,7 +37,7 @@ CHANGES: Mapping[str, tuple[Any, ...]] = {
     "mesh.callees.auth.attempts": (7, 8),
     "mesh.callees.fraud-0.breaker.open_s": (1.5, 2.5),
     "auth.access_ttl_s": (30, 60),
-    "auth.refresh_ttl_s": (70, 80),
+    "auth.refresh_ttl_s": (400, 500),
     "auth.signing_key_ttl_s": (3600, 7200),
     "auth.argon2_iterations": (1, 2),
     "auth.clock_skew_s": (1.0, 2.0),
@@ -117,7 +117,7 @@ async def test_a_refused_change_leaves_everything_as_it_was() -> None:
             "stream.late_after_s": 5,
             "smtp.host": None,
         }
-        bad |= {"http.trusted_proxies": ["nowhere"], "http.max_body_bytes": 77}
+        bad |= {"http.trusted_proxies": ["nowhere"], "http.max_body_bytes": 77_000}
         names = ("orders", "fraud-0", "streams-0")
         running = {name: await _open(stack, name, BASE, feed) for name in names}
         await feed.tell(changed(BASE, bad))

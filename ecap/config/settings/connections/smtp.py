@@ -14,4 +14,4 @@ class Smtp(Section):
     username: str | None = Field(None, description="user to log in as; unset: none")
     password: SecretStr | None = Field(None, description="its password")
     starttls: bool = Field(True, description="insist on TLS")
-    timeout_s: float = Field(10.0, gt=0, description="of one delivery")
+    timeout_s: float = Field(10.0, ge=0.1, le=120, description="of one delivery")

@@ -13,10 +13,14 @@ class Auth(Section):
     issuer: Annotated[str, TOKENS] = Field("ecap", description="`iss` of access tokens")
     audience: Annotated[str, TOKENS] = Field("ecap", description="`aud` of access tokens")
     access_ttl_s: int = Field(900, ge=30, le=86400, description="life of an access token")
-    refresh_ttl_s: int = Field(30 * 86400, ge=60, description="life of a refresh token")
-    signing_key_ttl_s: int = Field(30 * 86400, ge=3600, description="a new signing key after this")
-    argon2_memory_kib: int = Field(19456, ge=8192, description="OWASP minimum 19 MiB")
-    argon2_iterations: int = Field(2, ge=1, description="passes over the memory")
+    refresh_ttl_s: int = Field(
+        30 * 86400, ge=300, le=366 * 86400, description="life of a refresh token"
+    )
+    signing_key_ttl_s: int = Field(
+        30 * 86400, ge=3600, le=366 * 86400, description="a new signing key after this"
+    )
+    argon2_memory_kib: int = Field(19456, ge=8192, le=1 << 20, description="OWASP minimum 19 MiB")
+    argon2_iterations: int = Field(2, ge=1, le=20, description="passes over the memory")
     jwks_url: Annotated[str | None, CONNECTION] = Field(
         None, description="unset: the auth service behind the front door"
     )

@@ -16,25 +16,29 @@ ServiceName = Literal[
 class Deployment(Section):
     """Ray Serve options of one service."""
 
-    min_replicas: int = Field(1, ge=0, description="fewest replicas")
-    max_replicas: int = Field(4, ge=1, description="most replicas")
+    min_replicas: int = Field(1, ge=1, le=1000, description="fewest replicas")
+    max_replicas: int = Field(4, ge=1, le=1000, description="most replicas")
     target_ongoing_requests: float = Field(
-        32, gt=0, description="a replica more when each has this many"
+        32, ge=0.1, le=10_000, description="a replica more when each has this many"
     )
     max_ongoing_requests: Annotated[int, REPLICA] = Field(
-        128, ge=1, description="a replica with this many takes no more"
+        128, ge=1, le=100_000, description="a replica with this many takes no more"
     )
-    upscale_delay_s: float = Field(5.0, ge=0, description="load has to last this long for one more")
+    upscale_delay_s: float = Field(
+        5.0, ge=0, le=3600, description="load has to last this long for one more"
+    )
     downscale_delay_s: float = Field(
-        60.0, ge=0, description="quiet has to last this long for one less"
+        60.0, ge=0, le=86400, description="quiet has to last this long for one less"
     )
     num_cpus: Annotated[float, REPLICA] = Field(
-        0.1, ge=0, description="share of a CPU that Ray reserves for a replica"
+        0.1, ge=0, le=256, description="share of a CPU that Ray reserves for a replica"
     )
     graceful_shutdown_timeout_s: float = Field(
-        10.0, gt=0, description="for requests under way when a replica ends"
+        10.0, ge=0.1, le=600, description="for requests under way when a replica ends"
     )
-    health_check_period_s: float = Field(5.0, gt=0, description="between checks of a replica")
+    health_check_period_s: float = Field(
+        5.0, ge=0.5, le=300, description="between checks of a replica"
+    )
 
 
 class Services(Section):

@@ -215,3 +215,55 @@ async def test_rotating_keys_encrypts_everything_again(
     assert found.stdout == "fraud.deny_score = 90\n"
     status = await asyncio.to_thread(ecap, "secrets", "status", "--json", **here)
     assert len(json.loads(status.stdout)) == 1
+
+
+async def test_an_override_is_removed_while_nothing_runs(
+    ecap: Run, history: None, settings: Settings
+) -> None:
+    offline = ("config", "unset", "fraud.deny_score", "--offline", "--reason", "it keeps all down")
+    # The pool of a hub that is still there.
+    async with open_pool(settings.postgres, service="config") as pool:
+        await pool.ping()
+        refused = await asyncio.to_thread(ecap, *offline)
+        assert refused.returncode == 1
+        assert "a configuration hub is connected" in refused.stderr
+    done = await asyncio.to_thread(ecap, *offline)
+    assert done.returncode == 0, done.stderr
+    assert "fraud.deny_score is no longer set: version 4, from the next start on" in done.stdout
+    found = await asyncio.to_thread(ecap, "config", "get", "fraud.deny_score")
+    assert found.stdout == "fraud.deny_score = 80\n"
+    told = await asyncio.to_thread(ecap, "config", "history")
+    assert "unaltered" in told.stdout
+    assert "offline: " in told.stdout
+    again = await asyncio.to_thread(ecap, *offline)
+    assert again.returncode == 1
+    assert "has no override" in again.stderr
+    wrong = await asyncio.to_thread(ecap, *offline[:2], "fraud.deny", *offline[3:])
+    assert "did you mean" in wrong.stderr
+
+
+async def test_a_hub_goes_on_from_what_was_removed(
+    ecap: Run, history: None, settings: Settings, environ: dict[str, str]
+) -> None:
+    arguments = ("config", "unset", "fraud.deny_score", "--offline", "--reason", "x", "--json")
+    done = await asyncio.to_thread(ecap, *arguments)
+    assert json.loads(done.stdout) == {"key": "fraud.deny_score", "version": 4}
+    async with open_pool(settings.postgres, service="test") as pool:
+        layers = startup.layers(environ)
+        for boot_id in ("one", "two"):
+            hub = Hub(
+                history=PostgresHistory(pool),
+                keys=await live.found(startup.load(environ), environ, clock=time.monotonic),
+                secrets=SecretReaders({"vault": _stub}),
+                environ=environ,
+                given={k: v for k, v in layers.items() if k != "defaults"},
+                boot_id=boot_id,
+                clock=asyncio.get_running_loop().time,
+                wall=time.time,
+            )
+            running = asyncio.create_task(hub.run(), name="hub")
+            await hub.started()
+            assert hub.accepted().settings.fraud.deny_score == 80
+            assert hub.accepted().overrides == {}
+            running.cancel()
+            await asyncio.wait({running})

@@ -16,6 +16,7 @@ from ecap.config.layers import schema
 from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.references import Reference
 from ecap.config.member.member import Member
+from ecap.config.member.probation import Vitals
 from ecap.config.protocol import Health, Instruction, Report
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.config.secrets.keyring.ring import Keyring, new_key
@@ -84,6 +85,7 @@ class Cluster:
         self.secrets = SecretShelf()
         self.given: dict[Source, Layer] = {}
         self.boot_id = "boot-1"
+        self.ignore_overrides = False
         self.hub: Hub | None = None
         self.members: dict[str, Member] = {}
         self.cut: set[str] = set()
@@ -113,6 +115,7 @@ class Cluster:
             boot_id=self.boot_id,
             clock=clock,
             wall=self._wall,
+            ignore_overrides=self.ignore_overrides,
         )
         self._down = asyncio.Event()
         self._hub_task = asyncio.create_task(self._live(self.hub), name="hub")
@@ -167,9 +170,23 @@ class Cluster:
     # Members
 
     def add(
-        self, name: str, *, kind: str = "actor", health: Callable[[], Health] = Health
+        self,
+        name: str,
+        *,
+        kind: str = "actor",
+        health: Callable[[], Health] = Health,
+        vitals: Vitals | None = None,
     ) -> Member:
-        member = Member(name, kind=kind, settings=Settings(), link=self, clock=clock, health=health)
+        member = Member(
+            name,
+            kind=kind,
+            settings=Settings(),
+            link=self,
+            clock=clock,
+            health=health,
+            vitals=vitals,
+            wall=self._wall,
+        )
         self.members[name] = member
         self.start(name)
         return member

@@ -718,3 +718,100 @@ async def test_the_ledger_says_who_runs_what(cluster: Cluster) -> None:
     assert states == {"a": ("current", 2), "b": ("refused", 1), "c": ("silent", 1)}
     assert rows["b"]["prefixes"] == ["fraud.deny_score"]
     assert "not me" in rows["b"]["refusal"]
+
+
+@on_cluster
+async def test_an_override_ends_where_the_hub_cannot_write(cluster: Cluster) -> None:
+    assert cluster.hub is not None
+    a = cluster.members["a"]
+    for key, value, ends_s in (("fraud.deny_score", 90, 40), ("fraud.review_score", 70, 60)):
+        later = Edit({key: value}, expires_at=clock() + ends_s)
+        await cluster.hub.edit(later, author="ann", reason="for a while")
+    await asyncio.sleep(20)
+    told: list[int] = []
+    a.subscribe("fraud.deny_score", int, lambda old, new: told.append(new))
+    await cluster.kill_hub()
+    await asyncio.sleep(19)
+    assert (a.settings.fraud.deny_score, a.settings.fraud.review_score) == (90, 70)
+    await asyncio.sleep(2)
+    assert (a.settings.fraud.deny_score, a.settings.fraud.review_score) == (80, 70)
+    await asyncio.sleep(20)
+    assert (a.settings.fraud.deny_score, a.settings.fraud.review_score) == (80, 50)
+    assert told == [80]
+    before = await cluster.entries()
+    # What comes later is told as a difference from what was decided, not from what runs.
+    await cluster.start_hub()
+    await asyncio.sleep(20)
+    await set_(cluster, fraud__velocity_count=9)
+    await cluster.agree()
+    assert a.settings.fraud == Fraud(velocity_count=9)
+    entries = await cluster.entries()
+    assert entries[: len(before)] == before
+    assert told == [80]
+
+
+@on_cluster
+async def test_who_joins_after_the_end_of_an_override_does_not_run_it(cluster: Cluster) -> None:
+    assert cluster.hub is not None
+    later = Edit({"fraud.deny_score": 90}, expires_at=clock() + 20)
+    await cluster.hub.edit(later, author="ann", reason="for a while")
+
+    class Full:
+        """A database that takes no more."""
+
+        async def append(self, *args: Any, **more: Any) -> Any:
+            raise Unavailable("the disk is full")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(history, name)
+
+    history = cluster.history.history
+    cluster.history.history = Full()
+    await asyncio.sleep(21)
+    late = cluster.add("late")
+    await late.joined(timeout_s=30)
+    scores = {one.settings.fraud.deny_score for one in cluster.members.values()}
+    assert scores == {80}
+    assert {one.version for one in cluster.members.values()} == {2}
+    cluster.history.history = history
+    await asyncio.sleep(30)
+    assert await cluster.agree() == 3
+
+
+def test_a_start_ends_what_has_expired_and_ignores_overrides_where_asked() -> None:
+    async def main() -> None:
+        cluster = Cluster()
+        hub = await cluster.start_hub()
+        a = cluster.add("a")
+        await a.joined(timeout_s=30)
+        for key, value, expires_at in (
+            ("fraud.deny_score", 90, clock() + 10),
+            ("fraud.review_score", 40, None),
+        ):
+            edit = Edit({key: value}, expires_at=expires_at)
+            await hub.edit(edit, author="ann", reason="for a while")
+        await cluster.kill_hub()
+        await asyncio.sleep(20)
+        cluster.boot_id = "boot-2"
+        hub = await cluster.start_hub()
+        await hub.started()
+        assert hub.accepted().overrides.keys() == {"fraud.review_score"}
+        await cluster.kill_hub()
+        cluster.boot_id = "boot-3"
+        cluster.ignore_overrides = True
+        hub = await cluster.start_hub()
+        await hub.started()
+        assert hub.accepted().overrides == {}
+        booted = (await cluster.entries())[-1]
+        assert booted.body["ignored"] == ["fraud.review_score"]
+        assert "without the overrides fraud.review_score" in booted.body["why"]
+        verify(await cluster.entries())
+        # The same cluster goes on: what is set from now on counts.
+        await hub.edit(Edit({"fraud.review_score": 30}), author="ann", reason="again")
+        await cluster.kill_hub()
+        hub = await cluster.start_hub()
+        await hub.started()
+        assert hub.accepted().settings.fraud.review_score == 30
+        await cluster.stop()
+
+    run(main())

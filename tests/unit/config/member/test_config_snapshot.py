@@ -18,7 +18,7 @@ _VALUES: dict[str, list[Any]] = {
     "log.level": ["INFO", "ERROR"],
     "http.request_timeout_s": [1, 1.0, 2.5],
     "http.cors.origins": [[], ["https://a.example"], ["https://a.example", "https://b.example"]],
-    "limits.address.burst": [1, 10],
+    "limits.address.burst": [10, 20],
     "limits.enabled": [True, False],
     "mesh.service_key": ["one", "two"],
     "mesh.callees.auth.timeout_s": [1.0, 2.0],
@@ -74,5 +74,5 @@ def test_it_travels_packed_and_shows_no_secret() -> None:
     assert found.leaves["mesh.service_key"] == "canary-of-a-key"
     again = pickle.loads(pickle.dumps(found))  # noqa: S301  of our own
     assert again == found
-    assert vars(again).keys() == {"version", "packed"}
+    assert vars(again).keys() == {"version", "packed", "ends"}
     assert "canary" not in repr(again)

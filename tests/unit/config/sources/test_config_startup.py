@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from ecap.config import Settings, load
 from ecap.config.layers import placeholders, schema
 from ecap.config.secrets.keyring.ring import Key, Keyring
+from ecap.config.sources import startup
 from ecap.errors import Invalid, Misconfigured
 
 Folder = Callable[..., dict[str, str]]
@@ -180,3 +181,77 @@ def test_the_schema_knows_what_is_live_and_what_is_secret() -> None:
     assert not schema.is_secret("postgres.host")
     with pytest.raises(Invalid, match=r"did you mean fraud\.deny_score"):
         schema.find("fraud.deny_scor")
+
+
+@pytest.fixture
+def started(folder: Folder, tmp_path: Path) -> dict[str, str]:
+    """Of a machine on which a process has started once."""
+    state = tmp_path / "state"
+    state.mkdir()
+    environ = folder("orders: {max_lines: 7}", ECAP__STATE_DIR=str(state))
+    assert load(environ).orders.max_lines == 7
+    return environ
+
+
+REFUSED = ["orders: {ordres: 5}", "orders: {max_lines: 0}", "orders: [", "orders: 7", "{"]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_a_refused_file_is_harmless_to_who_starts_again(
+    started: dict[str, str], tmp_path: Path, text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "base.yaml").write_text(text)
+    for secrets in (True, False):
+        assert load(started, secrets=secrets).orders.max_lines == 7
+    given, why = startup.usable_files(started)
+    assert given["base"].values["orders.max_lines"].value == 7
+    assert why is not None
+    assert "base.yaml" in why
+    (tmp_path / "base.yaml").write_text("orders: {max_lines: 8}")
+    assert load(started).orders.max_lines == 8
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_only_a_first_start_refuses(folder: Folder, tmp_path: Path, text: str) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    with pytest.raises(Misconfigured):
+        load(folder(text, ECAP__STATE_DIR=str(state)))
+    assert list(state.iterdir()) == []
+
+
+def test_what_is_kept_is_for_nobody_else_and_holds_no_secret(
+    started: dict[str, str], tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    (tmp_path / "base.yaml").write_text(f"smtp: {{password: 'file:{secret}'}}")
+    password = load(started).smtp.password
+    assert password is not None
+    assert password.get_secret_value() == "hunter2"
+    (kept,) = (tmp_path / "state" / "config").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert "hunter2" not in kept.read_text()
+    # Another environment has started with nothing yet.
+    (tmp_path / "staging.yaml").write_text("orders: {ordres: 5}")
+    with pytest.raises(Misconfigured, match="ordres"):
+        load({**started, "ECAP_ENVIRONMENT": "staging"})
+
+
+def test_a_variable_that_is_wrong_is_no_fault_of_the_files(started: dict[str, str]) -> None:
+    with pytest.raises(Misconfigured, match="ECAP__ORDERS__MAX_LINES"):
+        load({**started, "ECAP__ORDERS__MAX_LINES": "0"})
+
+
+def test_what_is_kept_may_be_broken(started: dict[str, str], tmp_path: Path) -> None:
+    (kept,) = (tmp_path / "state" / "config").iterdir()
+    kept.write_text("{")
+    (tmp_path / "base.yaml").write_text("orders: {ordres: 5}")
+    with pytest.raises(Misconfigured, match="ordres"):
+        load(started)
+
+
+def test_a_command_in_passing_makes_no_state_folder(folder: Folder, tmp_path: Path) -> None:
+    load(folder("", ECAP__STATE_DIR=str(tmp_path / "none")))
+    assert not (tmp_path / "none").exists()
