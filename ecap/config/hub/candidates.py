@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ecap.config.hub import decision
 from ecap.config.hub.accepted import Accepted, Packed
-from ecap.config.hub.decision import Secrets
+from ecap.config.hub.decision import Secrets, Unread
 from ecap.config.hub.incremental import Incremental
 from ecap.config.hub.proposals import Proposal
 from ecap.config.layers import overrides
@@ -36,6 +36,13 @@ class Candidates:
         given = {**before.given, **proposal.given}
         known = {} if proposal.brings_secrets() else before.read
         return await self._candidate(before, version, given, present, known)
+
+    async def tried(
+        self, before: Accepted, version: int, proposal: Proposal, *, now: float
+    ) -> Accepted:
+        """As `wanted`, with nothing read: a secret that is not known yet is its own reference."""
+        blind = Candidates(secrets=Unread(), environ=self._environ)
+        return await blind.wanted(before, version, proposal, now=now)
 
     async def fresh(
         self, version: int, given: Mapping[Source, Layer], present: Overrides

@@ -124,12 +124,13 @@ class Hub:
         return self._open().accepted
 
     async def trial(self, edit: Edit) -> Accepted:
-        """What counts if this were set. Nothing changes, and no member is asked.
+        """What counts if this were set. Nothing changes, no member is asked and no source:
+        whoever may only read must not make the hub open files and secrets.
 
         Raises what refuses it.
         """
         proposal = Proposal(HUB, "a trial", edit=edit)
-        return await self._candidates.wanted(
+        return await self._candidates.tried(
             self.accepted(), self._journal.version + 1, proposal, now=self._wall()
         )
 

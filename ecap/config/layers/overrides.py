@@ -105,9 +105,9 @@ def safe(edit: Edit) -> dict[str, Any]:
 def _safe(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_safe(key, item) for item in value]
-    if references.is_reference(value):
+    if schema.is_secret(key) and references.well_formed(value):
         return value
-    return redaction.shown(key, value)
+    return redaction.resolved(key, value)
 
 
 def known(present: Overrides) -> dict[str, Override]:

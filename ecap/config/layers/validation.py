@@ -91,6 +91,20 @@ def refuse_plain_secrets(found: Mapping[str, Found]) -> None:
             )
 
 
+def refuse_misplaced_references(values: Mapping[str, Any], found: Mapping[str, Found]) -> None:
+    """`values` are what counts, placeholders read. What is not a secret is shown to
+    whoever asks, so nothing of a store may come to stand there."""
+    for key, value in values.items():
+        setting = schema.known(key)
+        if setting is None or setting.secret or found[key].given.final:
+            continue
+        if references.refers(value):
+            raise Misconfigured(
+                f"{found[key].given.place}: {key} is no secret, so it takes no reference"
+                " (vault:, k8s:, enc:, file:): write the value itself"
+            )
+
+
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_plain(item) for item in value)

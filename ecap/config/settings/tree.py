@@ -27,6 +27,7 @@ from ecap.config.settings.limits import Limits
 from ecap.config.settings.log import Log
 from ecap.config.settings.mesh import Mesh
 from ecap.config.settings.outbox import Outbox
+from ecap.config.settings.secrets import Secrets
 from ecap.config.settings.section import AT_START, CONNECTION, Section
 from ecap.config.settings.services.auth import Auth
 from ecap.config.settings.services.deployments import Services
@@ -50,6 +51,7 @@ class Settings(Section):
     vault: Annotated[Vault, CONNECTION] = Vault()
     kubernetes: Annotated[Kubernetes, CONNECTION] = Kubernetes()
     keyring: Annotated[Keyring, AT_START] = Keyring()
+    secrets: Secrets = Secrets()
     hub: Hub = Hub()
     smtp: Smtp = Smtp()
     webhook: Webhook = Webhook()

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from ecap import logs
 from ecap.config.layers import assembly, environment
 from ecap.config.layers.layer import Layer, Source, combined
+from ecap.config.secrets.files import SecretFiles
 from ecap.config.secrets.keyring import live
 from ecap.config.secrets.keyring.live import LiveKeyring
-from ecap.config.secrets.readers import Reader, SecretReaders, from_keyring
+from ecap.config.secrets.readers import Reader, SecretReaders, from_files, from_keyring
 from ecap.config.secrets.vault import kv
 from ecap.config.secrets.vault.session import VaultSession
 from ecap.config.settings.tree import Settings
@@ -64,7 +65,10 @@ async def open_origins(
         files,
         EnvironmentSource(given["environment"], health=SourceHealth("environment", wall=wall)),
     ]
-    readers: dict[str, Reader] = {"enc": from_keyring(keys)}
+    readers: dict[str, Reader] = {
+        "file": from_files(SecretFiles.of(settings.secrets, state_dir=settings.state_dir)),
+        "enc": from_keyring(keys),
+    }
     session: VaultSession | None = None
     async with AsyncExitStack() as stack:
         if settings.vault.address is not None:

@@ -22,7 +22,8 @@ def folder(tmp_path: Path) -> Folder:
     def write(base: str = "", environment: str = "", **environ: str) -> dict[str, str]:
         (tmp_path / "base.yaml").write_text(base)
         (tmp_path / "development.yaml").write_text(environment)
-        return {"ECAP_CONFIG_DIR": str(tmp_path), **environ}
+        there = {"ECAP_CONFIG_DIR": str(tmp_path), "ECAP__SECRETS__FOLDERS": f"[{tmp_path}, /no]"}
+        return {**there, **environ}
 
     return write
 
