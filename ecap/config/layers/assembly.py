@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ecap.config.layers import layer as layering
-from ecap.config.layers import placeholders, references, schema, validation
+from ecap.config.layers import placeholders, references, schema, validation, values
 from ecap.config.layers.layer import Found, Layer, Source
 from ecap.config.layers.references import Read, Reference
 from ecap.config.settings.tree import Settings
@@ -61,15 +61,15 @@ def draft(layers: Mapping[Source, Layer], environ: Mapping[str, str]) -> Draft:
 def drafted(found: Mapping[str, Found], environ: Mapping[str, str]) -> Draft:
     """Raises as `draft`."""
     validation.refuse_plain_secrets(found)
-    values = {
-        key: _value(key, entry, environ) for key, entry in found.items()
-    }
-    validation.refuse_misplaced_references(values, found)
-    return Draft(found, values)
+    written = {key: _value(key, entry, environ) for key, entry in found.items()}
+    validation.refuse_misplaced_references(written, found)
+    return Draft(found, written)
 
 
 def _value(key: str, entry: Found, environ: Mapping[str, str]) -> Any:
-    value = entry.given.value
+    if entry.source == "defaults":
+        return entry.given.value
+    value = values.checked(entry.given.value, where=_where(key, entry))
     if entry.given.expands:
         value = placeholders.expand(value, environ, where=_where(key, entry))
     if isinstance(value, str) and _may_refer(key):

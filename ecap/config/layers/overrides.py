@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ecap.config.layers import keys, redaction, references, schema
+from ecap.config.layers import keys, redaction, references, schema, values
 from ecap.config.layers.layer import Given, Layer
 from ecap.errors import Conflict, Invalid, NotFound
 
@@ -51,6 +51,9 @@ def edited(
 
 def _check(key: str, value: Any) -> None:
     setting = schema.find(key)
+    said = values.problem(value)
+    if said is not None:
+        raise Invalid(f"{key}: {said}", field=key)
     if setting.fixed is not None:
         raise Conflict(
             f"{key} cannot change while ECAP runs: {setting.fixed};"

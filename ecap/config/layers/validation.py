@@ -51,6 +51,9 @@ def _validate(
 
 
 def _explain(key: str, error: Any, found: Mapping[str, Found]) -> str:
+    if error["loc"][-1:] == ("[key]",):  # of a mapping whose names are known
+        key = key.removesuffix(".[key]")
+        return f"{where(key, found)}{schema.unknown(key)}"
     place = where(key, found)
     if error["type"] == "extra_forbidden":
         return f"{place}{schema.unknown(key)}"

@@ -19,7 +19,7 @@ from ecap.config.settings.connections.smtp import Smtp
 from ecap.config.settings.connections.telemetry import Telemetry
 from ecap.config.settings.connections.vault import Vault
 from ecap.config.settings.connections.webhook import Webhook
-from ecap.config.settings.flags import Flag
+from ecap.config.settings.flags import Flag, FlagName
 from ecap.config.settings.http import Http
 from ecap.config.settings.hub import Hub
 from ecap.config.settings.keyring import Keyring
@@ -65,6 +65,6 @@ class Settings(Section):
     notifications: Notifications = Notifications()
     telemetry: Telemetry = Telemetry()
     services: Services = Services()
-    flags: dict[str, Flag] = Field(
+    flags: dict[FlagName, Flag] = Field(
         {}, description="true, false or a share of the users, as 25%; `checkout`: new orders"
     )

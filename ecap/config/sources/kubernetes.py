@@ -13,7 +13,7 @@ import random
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 from ecap.config.layers import environment, schema, yaml_text
-from ecap.config.layers.layer import Given, Layer, combined
+from ecap.config.layers.layer import Given, Layer, combined, refuse_two_shapes
 from ecap.config.layers.references import Reference
 from ecap.config.settings.connections.kubernetes import Kubernetes
 from ecap.config.sources.kubernetes_api import Bookmark, Gone, Item, Kind, KubernetesApi
@@ -133,6 +133,7 @@ def as_layer(item: Item) -> Layer:
     values: dict[str, Given] = {}
     for part in _parts(item):
         values.update(part)
+    refuse_two_shapes(values)
     return Layer("kubernetes", values)
 
 

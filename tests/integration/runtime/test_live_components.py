@@ -56,7 +56,7 @@ CHANGES: Mapping[str, tuple[Any, ...]] = {
     "notifications.max_attempts": (1, 2),
     "smtp.sender": ("a@example.com", "b@example.com"),
     "smtp.password": ("one", "two"),
-    "webhook.url": ("http://a", "http://b"),
+    "webhook.url": ("https://a", "https://b"),
     "webhook.signing_key": ("one", "two"),
 }
 BASE = changed(BARE, {"webhook.signing_key": "zero"})

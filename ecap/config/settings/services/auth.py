@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from ecap.config.settings.addresses import Email, Url
 from ecap.config.settings.section import CONNECTION, TOKENS, Section
 
 
@@ -17,13 +18,13 @@ class Auth(Section):
     signing_key_ttl_s: int = Field(30 * 86400, ge=3600, description="a new signing key after this")
     argon2_memory_kib: int = Field(19456, ge=8192, description="OWASP minimum 19 MiB")
     argon2_iterations: int = Field(2, ge=1, description="passes over the memory")
-    jwks_url: Annotated[str | None, CONNECTION] = Field(
+    jwks_url: Annotated[Url | None, CONNECTION] = Field(
         None, description="unset: the auth service behind the front door"
     )
     clock_skew_s: float = Field(
         5.0, ge=0, le=300, description="tolerated between machines when tokens are checked"
     )
-    admin_email: str | None = Field(
+    admin_email: Email | None = Field(
         None, description="the first administrator; unset: none is created"
     )
     admin_password: SecretStr | None = Field(None, description="creates the first administrator")

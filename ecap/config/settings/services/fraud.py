@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from ecap.config.settings.amounts import Amount, Limit
 from ecap.config.settings.section import Section
 
 RuleCode = Literal[
@@ -21,6 +22,8 @@ RuleCode = Literal[
     "new_card",
 ]
 
+_LONGEST_S = 31 * 86400
+
 
 class Fraud(Section):
     provisional_ttl_s: float = Field(
@@ -28,10 +31,10 @@ class Fraud(Section):
     )
     review_score: int = Field(50, ge=1, le=100, description="from this score an order is reviewed")
     deny_score: int = Field(80, ge=1, le=100, description="from this score an order is denied")
-    amount_review: Decimal = Field(
+    amount_review: Limit = Field(
         Decimal("2000.00"), description="an order of this amount is reviewed"
     )
-    amount_deny: Decimal = Field(
+    amount_deny: Limit = Field(
         Decimal("10000.00"), description="an order of this amount is denied"
     )
     velocity_window_s: int = Field(60, ge=1, description="orders of one user are counted over this")
@@ -39,17 +42,17 @@ class Fraud(Section):
     spend_window_s: int = Field(
         3600, ge=1, description="spending of one user is added up over this"
     )
-    spend_amount: Decimal = Field(
+    spend_amount: Limit = Field(
         Decimal("5000.00"), description="more in the window is suspicious"
     )
     card_window_s: int = Field(600, ge=1, description="cards of one user are counted over this")
     card_count: int = Field(3, ge=2, description="different cards of one user in the window")
-    card_small_amount: Decimal = Field(
+    card_small_amount: Amount = Field(
         Decimal("10.00"), description="an order up to this looks like a card being tested"
     )
     travel_kmh: float = Field(900.0, gt=0, description="faster between two orders is impossible")
     travel_min_km: float = Field(100.0, ge=0, description="shorter distances are not judged")
-    takeover_amount: Decimal = Field(
+    takeover_amount: Amount = Field(
         Decimal("200.00"), description="from a new device with a new card: account take-over"
     )
     weights: dict[RuleCode, Annotated[int, Field(ge=0, le=100)]] = Field(
@@ -58,3 +61,11 @@ class Fraud(Section):
     lateness_s: int = Field(
         300, ge=0, description="a transaction may be this late and still be scored exactly"
     )
+
+    @field_validator("velocity_window_s", "spend_window_s", "card_window_s", "lateness_s")
+    @classmethod
+    def _remembered(cls, value: int) -> int:
+        """What a window needs is kept in memory for each customer."""
+        if value > _LONGEST_S:
+            raise ValueError("at most 31 days, in seconds")
+        return value

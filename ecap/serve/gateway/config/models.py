@@ -3,13 +3,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from ecap.config.layers import values
 from ecap.serve.endpoints.models import Model, Text
 
 # PostgreSQL's bigint, with room to count on.
 _MOST = 2**53
 Key = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+
+def _value(value: Any) -> Any:
+    said = values.problem(value)
+    if said is not None:
+        raise ValueError(said)
+    return value
+
+
+Value = Annotated[Any, AfterValidator(_value)]
+"""What any setting's value may be; the wire to the hub carries nothing else."""
 Version = Annotated[int, Field(ge=1, le=_MOST)]
 
 
@@ -54,7 +66,7 @@ class CanaryWish(Model):
 
 
 class NewValue(Model):
-    value: Any = Field(description="secrets as references: vault:path#key, k8s:name/key, enc:...")
+    value: Value = Field(description="secrets as references: vault:path#key, k8s:name/key, enc:...")
     reason: Text
     expires_s: float | None = Field(
         None, gt=0, le=10 * 365 * 86400, description="the override ends by itself after this"
@@ -72,7 +84,7 @@ class RollbackWish(Model):
 
 
 class Trial(Model):
-    sets: dict[Key, Any] = Field({}, max_length=200)
+    sets: dict[Key, Value] = Field({}, max_length=200)
     unsets: tuple[Key, ...] = Field((), max_length=200)
 
 

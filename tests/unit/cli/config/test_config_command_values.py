@@ -16,7 +16,7 @@ from ecap.errors import Invalid
         ("orders.max_lines", "5", 5),
         ("orders.decision_timeout_s", "0.5", 0.5),
         ("limits.enabled", "false", False),
-        ("flags.new_checkout", "true", True),
+        ("flags.checkout", "true", True),
         ("orders.currency", "EUR", "EUR"),
         ("fraud.amount_review", "2000.10", "2000.10"),
         ("smtp.password", "vault:a/b#c", "vault:a/b#c"),

@@ -196,15 +196,15 @@ async def test_subscribers_hear_real_differences_only(cluster: Cluster) -> None:
     a.subscribe("fraud", Fraud, fraud)
     a.subscribe("fraud.deny_score", int, score)
     end = a.subscribe("log", Log, log, check=lambda new: None)
-    a.subscribe_entry("flags.cart", bool, flag)
+    a.subscribe_entry("flags.checkout", bool, flag)
     await set_(cluster, fraud__deny_score=90, limits__enabled=True)
     assert sorted(heard) == [("fraud", 80, 90), ("score", 80, 90)]
     heard.clear()
     await set_(cluster, fraud__deny_score=90)
     assert heard == []
-    await set_(cluster, flags__cart=True)
+    await set_(cluster, flags__checkout=True)
     assert cluster.hub is not None
-    await cluster.hub.edit(Edit(unsets=("flags.cart",)), author="ann", reason="")
+    await cluster.hub.edit(Edit(unsets=("flags.checkout",)), author="ann", reason="")
     assert heard == [("flag", None, True), ("flag", True, None)]
     heard.clear()
     assert "log" in a.report().prefixes
@@ -627,7 +627,7 @@ async def test_rolling_back_restores_the_settings_of_a_version(cluster: Cluster)
     cluster.secrets.values["vault:a#b"] = "hunter2-5678"
     await set_(cluster, fraud__deny_score=90, smtp__password="vault:a#b")
     then = hub.accepted().leaves
-    await set_(cluster, fraud__deny_score=70, flags__new=True)
+    await set_(cluster, fraud__deny_score=70, flags__checkout=True)
     await hub.offer({"base": layer("base", orders__max_lines=7)}, reason="saved")
     await hub.edit(Edit(unsets=("smtp.password",)), author="ann", reason="")
     outcome = await hub.roll_back(2, author="ann", reason="it was better")
