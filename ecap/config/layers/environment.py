@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ecap.config.layers import keys, layer, schema, values, yaml_text
+from ecap.config.layers import keys, layer, misspelt, schema, values, yaml_text
 from ecap.config.layers.layer import Given, Layer
 from ecap.errors import Misconfigured
 
@@ -15,12 +15,16 @@ PREFIX = "ECAP__"
 def read(environ: Mapping[str, str]) -> Layer:
     """Where the setting is not text, what begins with `[` or `{` is a YAML list or mapping.
 
-    Raises Misconfigured when one variable sets a value and another a branch of it.
+    Raises Misconfigured when one variable sets a value and another a branch of it, for one
+    that is set to nothing, and for one that only looks as if it set something.
     """
     found: dict[str, Given] = {}
     for name in sorted(environ):
         if not name.startswith(PREFIX):
+            misspelt.refuse(name, environ[name])
             continue
+        if not environ[name]:
+            raise Misconfigured(f"{name} is set to nothing: give it a value or unset it")
         for leaf, value in leaves(name, key_of(name), environ[name]).items():
             found[leaf] = Given(value, name)
     layer.refuse_two_shapes(found)

@@ -69,7 +69,6 @@ def loaded(tmp_path: Path, key: str, value: str) -> Any:
         ("fraud.weights.velocty", "5", "did you mean fraud.weights.velocity"),
         ("stream.shards.fruad", "2", "did you mean stream.shards.fraud"),
         ("http.request_timeout_s", "61", "request_timeout_s is above max_request_timeout_s"),
-        ("services.orders.min_replicas", "50", "min_replicas is above max_replicas"),
         ("outbox.poll_min_s", "1", "poll_min_s is above poll_max_s"),
         ("hub.hold_s", ".inf", "infinity"),
         ("hub.hold_s", "'inf'", "finite number"),
