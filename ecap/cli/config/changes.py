@@ -70,12 +70,12 @@ def unset(
 
 
 def rollback(
-    version: Annotated[int, typer.Argument(min=1, help="whose settings are to count again")],
+    version: Annotated[int, typer.Argument(min=1, help="what was set then is to count again")],
     reason: Reason,
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Go back to the settings of an earlier version, as a new one."""
+    """Restore what was set in an earlier version, with its expiry; files are not touched."""
     try:
         with open_door(url) as door:
             before = door.get("", prefix="hub")

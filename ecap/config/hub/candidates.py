@@ -13,7 +13,7 @@ from ecap.config.hub.incremental import Incremental
 from ecap.config.hub.proposals import Proposal
 from ecap.config.layers import overrides
 from ecap.config.layers.layer import Layer, Source
-from ecap.config.layers.overrides import Edit, Overrides
+from ecap.config.layers.overrides import Overrides
 from ecap.config.layers.references import Reference
 from ecap.errors import Misconfigured
 
@@ -49,12 +49,6 @@ class Candidates:
     ) -> Accepted:
         """At a start: everything is read, and what only a restart can change is taken."""
         return await self._candidate(None, version, given, present, {})
-
-    async def way_back(self, before: Accepted, then: Packed) -> tuple[Edit, tuple[str, ...]]:
-        """The edit that leads to the settings of `then`, and the keys it cannot restore."""
-        target = overrides.known(then.overrides)
-        trial = await self._candidate(None, then.version, before.given, target, before.read)
-        return decision.way_back(before, then, trial.leaves)
 
     def restored(self, packed: Packed) -> Accepted:
         """As it ran. Raises Misconfigured when this release does not know its settings."""

@@ -13,7 +13,7 @@ from ecap.config.hub.proposals import Outcome
 from ecap.config.hub.requests import Change, Return
 from ecap.config.layers import keys, redaction, schema
 from ecap.config.layers.overrides import Edit
-from ecap.errors import EcapError, Invalid, Misconfigured, NotFound, Unavailable
+from ecap.errors import Conflict, EcapError, Invalid, Misconfigured, NotFound, Unavailable
 
 
 class Desk:
@@ -54,9 +54,12 @@ class Desk:
         return _outcome(outcome)
 
     async def roll_back(self, wish: Return) -> dict[str, Any]:
-        outcome = await self._hub.roll_back(
-            wish.to, author=wish.author, reason=wish.reason, if_version=wish.version
-        )
+        try:
+            outcome = await self._hub.roll_back(
+                wish.to, author=wish.author, reason=wish.reason, if_version=wish.version
+            )
+        except Misconfigured as exc:
+            raise Conflict(f"what was set then does not fit any more: {exc.detail}") from exc
         return _outcome(outcome)
 
     async def validate(self, edit: Edit) -> dict[str, Any]:

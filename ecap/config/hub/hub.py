@@ -116,7 +116,7 @@ class Hub:
     async def roll_back(
         self, version: int, *, author: str, reason: str, if_version: int | None = None
     ) -> Outcome:
-        """To the settings of `version`, as a new version. Raises NotFound."""
+        """To the overrides that there were with `version`, as a new version. Raises NotFound."""
         return await self._submit(Proposal(author, reason, back_to=version, if_version=if_version))
 
     def accepted(self) -> Accepted:
@@ -228,7 +228,9 @@ class Hub:
         try:
             if proposal.back_to is not None:
                 then = await self._packed(proposal.back_to)
-                proposal.edit, skipped = await self._candidates.way_back(before, then)
+                proposal.edit, skipped = overrides.way_back(
+                    before.overrides, then.overrides, at=self._wall()
+                )
             found = await self._candidates.wanted(before, version, proposal, now=self._wall())
             names: frozenset[str] = frozenset()
             if proposal.canary is not None:

@@ -19,7 +19,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
-    """To the settings of `to`; `version` is the one the operator saw."""
+    """To the overrides of `to`; `version` is the one the operator saw."""
 
     to: int
     author: str

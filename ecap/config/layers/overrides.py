@@ -22,11 +22,13 @@ class Override(msgspec.Struct, frozen=True):
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """What an operator asks for; `pins` of a rollback are sets too."""
+    """What an operator asks for."""
 
     sets: dict[str, Any] = {}
     unsets: tuple[str, ...] = ()
     expires_at: float | None = None
+    restores: dict[str, Override] = {}
+    """Of a rollback: as they were, with who set them and until when."""
 
 
 Overrides = Mapping[str, Override]
@@ -46,7 +48,35 @@ def edited(
     for key, value in edit.sets.items():
         _check(key, value)
         found[key] = Override(value, author, reason, now, edit.expires_at)
+    for key, item in edit.restores.items():
+        _check(key, item.value)
+        found[key] = item
     return found
+
+
+def way_back(now: Overrides, then: Overrides, *, at: float) -> tuple[Edit, tuple[str, ...]]:
+    """The edit that leads from the overrides of now to those of then, and what it cannot
+    restore. What has expired since stays away: it was to end.
+
+    Nothing else is touched: what files say now is somebody's later decision.
+    """
+    wanted = {k: item for k, item in then.items() if k not in expired(then, now=at)}
+    possible = {k: item for k, item in wanted.items() if _is_live(k)}
+    restores = {k: item for k, item in possible.items() if not _same(now.get(k), item)}
+    unsets = tuple(sorted(now.keys() - wanted.keys()))
+    return Edit(unsets=unsets, restores=restores), tuple(sorted(wanted.keys() - possible.keys()))
+
+
+def _is_live(key: str) -> bool:
+    setting = schema.known(key)
+    return setting is not None and setting.fixed is None
+
+
+def _same(one: Override | None, other: Override) -> bool:
+    return one is not None and (repr(one.value), one.expires_at) == (
+        repr(other.value),
+        other.expires_at,
+    )
 
 
 def _check(key: str, value: Any) -> None:
@@ -102,6 +132,10 @@ def safe(edit: Edit) -> dict[str, Any]:
         "sets": {key: _safe(key, value) for key, value in edit.sets.items()},
         "unsets": list(edit.unsets),
         "expires_at": edit.expires_at,
+        "restores": {
+            key: msgspec.to_builtins(msgspec.structs.replace(item, value=_safe(key, item.value)))
+            for key, item in edit.restores.items()
+        },
     }
 
 

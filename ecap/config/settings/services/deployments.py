@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ecap.config.settings.section import REPLICA, Section
 
@@ -35,12 +35,6 @@ class Deployment(Section):
         10.0, gt=0, description="for requests under way when a replica ends"
     )
     health_check_period_s: float = Field(5.0, gt=0, description="between checks of a replica")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.min_replicas > self.max_replicas:
-            raise ValueError("min_replicas is above max_replicas")
-        return self
 
 
 class Services(Section):

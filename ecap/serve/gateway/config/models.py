@@ -79,7 +79,7 @@ class UnsetQuery(Model):
 
 
 class RollbackWish(Model):
-    version: Version = Field(description="whose settings are to count again")
+    version: Version = Field(description="what operators had set then is to count again")
     reason: Text
 
 

@@ -83,7 +83,10 @@ async def validate_config(call: Call[Gateway], body: Trial) -> Judged:
     timeout_s=CHANGE_S,
 )
 async def roll_back_config(call: Call[Gateway], body: RollbackWish) -> Reply[Applied]:
-    """Go back to the settings of an earlier version, as a new one.
+    """Restore what was set by operators in an earlier version, as a new version.
+
+    With the ends that were given then; what has ended since stays away. What files and other
+    sources say is not touched.
 
     Send the ETag of what you saw as If-Match.
     """

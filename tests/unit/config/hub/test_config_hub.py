@@ -621,26 +621,49 @@ async def test_a_canary_that_is_not_well_undoes_it(cluster: Cluster, why: str) -
 
 
 @on_cluster
-async def test_rolling_back_restores_the_settings_of_a_version(cluster: Cluster) -> None:
+async def test_rolling_back_restores_the_overrides_of_a_version(cluster: Cluster) -> None:
     hub = cluster.hub
     assert hub is not None
     cluster.secrets.values["vault:a#b"] = "hunter2-5678"
     await set_(cluster, fraud__deny_score=90, smtp__password="vault:a#b")
-    then = hub.accepted().leaves
+    then = dict(hub.accepted().overrides)
     await set_(cluster, fraud__deny_score=70, flags__checkout=True)
     await hub.offer({"base": layer("base", orders__max_lines=7)}, reason="saved")
     await hub.edit(Edit(unsets=("smtp.password",)), author="ann", reason="")
     outcome = await hub.roll_back(2, author="ann", reason="it was better")
     await cluster.agree()
-    assert hub.accepted().leaves == then
+    assert hub.accepted().overrides == then
     assert outcome.skipped == ()
-    assert hub.accepted().overrides["orders.max_lines"].value == 50
-    cluster.secrets.values["vault:a#b"] = "another"
-    await hub.offer({}, reason="the secret changed")
-    assert (await hub.roll_back(2, author="ann", reason="")).skipped == ("smtp.password",)
+    assert hub.accepted().settings.orders.max_lines == 7
+    await hub.offer({"base": layer("base", orders__max_lines=8)}, reason="saved")
+    assert hub.accepted().settings.orders.max_lines == 8
     with pytest.raises(NotFound):
         await hub.roll_back(99, author="ann", reason="")
     assert "hunter2" not in repr(await cluster.entries())
+
+
+@on_cluster
+async def test_rolling_back_makes_nothing_permanent(cluster: Cluster) -> None:
+    """A discount for an hour was pinned for ever."""
+    hub = cluster.hub
+    assert hub is not None
+    for ends, key in ((1, "orders.max_lines"), (5, "orders.max_quantity")):
+        end = Edit({key: 7}, expires_at=clock() + ends * 600)
+        await hub.edit(end, author="ann", reason="for some time")
+    version = hub.accepted().version
+    before = dict(hub.accepted().overrides)
+    await hub.edit(Edit(unsets=("orders.max_lines",)), author="ann", reason="")
+    await hub.roll_back(version, author="bob", reason="back")
+    assert hub.accepted().overrides == before
+    await asyncio.sleep(1200)
+    await cluster.agree()
+    assert hub.accepted().settings.orders.max_lines == 50
+    assert hub.accepted().settings.orders.max_quantity == 7
+    await hub.roll_back(version, author="bob", reason="back, though it has ended")
+    assert hub.accepted().overrides.keys() == {"orders.max_quantity"}
+    await asyncio.sleep(2000)
+    await cluster.agree()
+    assert hub.accepted().overrides == {}
 
 
 @on_cluster
