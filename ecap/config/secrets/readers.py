@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from ecap.config.layers.references import Reference
-from ecap.config.secrets.files import SecretFiles
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.errors import Misconfigured
 
@@ -36,13 +35,6 @@ _MISSING = {
     "k8s": "kubernetes.enabled is off",
     "enc": "there is no keyring; set keyring.source",
 }
-
-
-def from_files(files: SecretFiles) -> Reader:
-    async def read(reference: Reference, where: str) -> str:
-        return await asyncio.to_thread(files.text, reference, where=where)
-
-    return read
 
 
 def from_keyring(keys: LiveKeyring) -> Reader:

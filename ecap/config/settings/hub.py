@@ -20,6 +20,13 @@ class Hub(Section):
     retry_s: float = Field(1.0, gt=0, description="between attempts of a member that lags")
     debounce_s: float = Field(0.02, ge=0, description="quiet time after a file event")
     file_poll_s: float = Field(5.0, gt=0, description="files are looked at even without an event")
+    file_settle_s: float = Field(
+        3.0,
+        ge=0,
+        le=60,
+        description="a file that says less than before, as an empty one, or ends within a line"
+        " counts when it has been left alone for this long: it may be half written",
+    )
 
     @model_validator(mode="after")
     def _patient(self) -> Self:

@@ -13,13 +13,14 @@ from ecap.config.layers.layer import Layer, Source, combined
 from ecap.config.secrets.files import SecretFiles
 from ecap.config.secrets.keyring import live
 from ecap.config.secrets.keyring.live import LiveKeyring
-from ecap.config.secrets.readers import Reader, SecretReaders, from_files, from_keyring
+from ecap.config.secrets.readers import Reader, SecretReaders, from_keyring
 from ecap.config.secrets.vault import kv
 from ecap.config.secrets.vault.session import VaultSession
 from ecap.config.settings.tree import Settings
 from ecap.config.sources import kubernetes_api, startup
 from ecap.config.sources.files import FileSource
 from ecap.config.sources.kubernetes import KubernetesSource, as_layer
+from ecap.config.sources.secret_files import SecretFileSource
 from ecap.config.sources.source import EnvironmentSource, LiveSource, SourceHealth
 from ecap.config.sources.vault import VaultSource
 
@@ -34,6 +35,7 @@ class Origins:
     """What every source says at the start."""
     sources: tuple[LiveSource, ...]
     files: FileSource
+    secret_files: SecretFileSource
     secrets: SecretReaders
     keyring: LiveKeyring
     """Whoever opened this watches it."""
@@ -61,14 +63,18 @@ async def open_origins(
         "environment": environment.read(environ),
     }
     files = _files(environ, settings, wall)
+    secret_files = SecretFileSource(
+        SecretFiles.of(settings.secrets, state_dir=settings.state_dir),
+        poll_s=settings.hub.file_poll_s,
+        settle_s=settings.hub.file_settle_s,
+        health=SourceHealth("secret files", wall=wall),
+    )
     sources: list[LiveSource] = [
         files,
+        secret_files,
         EnvironmentSource(given["environment"], health=SourceHealth("environment", wall=wall)),
     ]
-    readers: dict[str, Reader] = {
-        "file": from_files(SecretFiles.of(settings.secrets, state_dir=settings.state_dir)),
-        "enc": from_keyring(keys),
-    }
+    readers: dict[str, Reader] = {"file": secret_files.read, "enc": from_keyring(keys)}
     session: VaultSession | None = None
     async with AsyncExitStack() as stack:
         if settings.vault.address is not None:
@@ -91,7 +97,10 @@ async def open_origins(
             given["kubernetes"] = combined(Layer("kubernetes", {}), *parts)
             readers["k8s"] = watched.read
             sources.append(watched)
-        yield Origins(settings, given, tuple(sources), files, SecretReaders(readers), keys, session)
+        found_secrets = SecretReaders(readers)
+        yield Origins(
+            settings, given, tuple(sources), files, secret_files, found_secrets, keys, session
+        )
 
 
 def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], float]) -> FileSource:
@@ -102,5 +111,6 @@ def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], fl
         lambda: startup.files(environ),
         debounce_s=settings.hub.debounce_s,
         poll_s=settings.hub.file_poll_s,
+        settle_s=settings.hub.file_settle_s,
         health=SourceHealth("files", wall=wall),
     )
