@@ -46,11 +46,13 @@ class Desk:
                 reason=change.reason,
                 canary=change.canary,
                 if_version=change.version,
+                dry_run=change.dry_run,
             )
         except Misconfigured as exc:
             # The operator's value, not the installation, is what is wrong.
             said = exc.detail.removeprefix(f"set by {change.author}: {change.reason}: ")
-            raise Invalid(said, field=touched[0]) from exc
+            field = next((key for key in touched if key in said), touched[0])
+            raise Invalid(said, field=field) from exc
         return _outcome(outcome)
 
     async def roll_back(self, wish: Return) -> dict[str, Any]:

@@ -104,13 +104,21 @@ class Hub:
         reason: str,
         canary: Canary | None = None,
         if_version: int | None = None,
+        dry_run: bool = False,
     ) -> Outcome:
         """Raises Invalid or NotFound naming the key, Conflict with the refusals,
         PreconditionFailed when another version runs than `if_version`."""
         if canary is not None:
             canaries.check(canary)
         return await self._submit(
-            Proposal(author, reason, edit=edit, canary=canary, if_version=if_version)
+            Proposal(
+                author,
+                reason,
+                edit=edit,
+                canary=canary,
+                if_version=if_version,
+                dry_run=dry_run,
+            )
         )
 
     async def roll_back(
@@ -247,6 +255,8 @@ class Hub:
             since = {key: min(at, before.version) for key, at in found.since.items()}
             rounds.take(replace(found, version=before.version, since=since))
             return Outcome(before.version)
+        if proposal.dry_run:
+            return await rounds.rehearse(found, proposal)
         outcome = await rounds.bring(found, proposal, names)
         return replace(outcome, skipped=skipped)
 

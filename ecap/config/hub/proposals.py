@@ -28,7 +28,7 @@ class Outcome:
     version: int
     changed: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
-    """Known members that were silent; they take it when they are back."""
+    """Known members that were silent: dead, or to take it when they answer again."""
     skipped: tuple[str, ...] = ()
     """Keys a rollback could not restore."""
 
@@ -42,6 +42,7 @@ class Proposal:
     back_to: int | None = None
     canary: Canary | None = None
     if_version: int | None = None
+    dry_run: bool = False
     done: asyncio.Future[Outcome] | None = None
 
     def brings_secrets(self) -> bool:
@@ -80,7 +81,7 @@ def unfinished(entries: Sequence[Entry]) -> Entry | None:
 def again(proposed: Entry) -> Proposal | None:
     """An operator's change once more; sources say by themselves what they want."""
     edit = proposed.body["edit"]
-    if edit is None:
+    if edit is None or proposed.body.get("dry_run"):
         return None
     canary = proposed.body["canary"]
     return Proposal(

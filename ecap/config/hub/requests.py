@@ -9,13 +9,14 @@ from ecap.config.rollout.canary import Canary
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` is the one the operator saw."""
+    """`version` is the one the operator saw. `dry_run`: members are asked, and nobody runs it."""
 
     edit: Edit
     author: str
     reason: str
     version: int | None = None
     canary: Canary | None = None
+    dry_run: bool = False
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ecap.config.layers import values
 from ecap.serve.endpoints.models import Model, Text
@@ -74,6 +74,29 @@ class NewValue(Model):
     canary: CanaryWish | None = None
 
 
+class Edits(Model):
+    """Several settings in one change: all of them or none."""
+
+    sets: dict[Key, Value] = Field(
+        {}, max_length=200, description="secrets as references, as of one setting"
+    )
+    unsets: tuple[Key, ...] = Field((), max_length=200, description="what was set, to be removed")
+    reason: Text
+    expires_s: float | None = Field(
+        None, gt=0, le=10 * 365 * 86400, description="the overrides end by themselves after this"
+    )
+    canary: CanaryWish | None = None
+    dry_run: bool = Field(False, description="members are asked as well, and nobody runs it")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.sets and not self.unsets:
+            raise ValueError("name at least one setting in sets or unsets")
+        if self.sets.keys() & set(self.unsets):
+            raise ValueError("a setting is in both sets and unsets")
+        return self
+
+
 class UnsetQuery(Model):
     reason: Text
 
@@ -102,11 +125,12 @@ class Judged(Model):
 
 
 class Applied(Model):
-    """Every member runs `version`, but those in `behind`."""
+    """Every member runs `version`, but those in `behind`. Of a dry run, what runs now, and
+    what would change."""
 
     version: int
     changed: tuple[str, ...]
-    behind: tuple[str, ...] = Field(description="were silent; they take it when they are back")
+    behind: tuple[str, ...] = Field(description="do not run it yet: they are silent, and take it if they come back")
     skipped: tuple[str, ...] = Field(description="what a rollback cannot restore")
 
 

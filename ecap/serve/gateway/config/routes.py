@@ -10,6 +10,7 @@ from ecap.serve.gateway.config.models import (
     Applied,
     Diff,
     DiffQuery,
+    Edits,
     History,
     HistoryQuery,
     Judged,
@@ -37,6 +38,19 @@ async def get_config(call: Call[Gateway], query: SettingsQuery) -> Reply[Setting
     """
     found = await call.state.hub.settings(query.prefix)
     return Reply(found, etag=str(found.version))
+
+
+@api.patch("", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
+async def change_config(call: Call[Gateway], body: Edits) -> Reply[Applied]:
+    """Set and unset several settings in one change: all of them count, or none.
+
+    Answers when every member runs it, or with what refused it. With `dry_run` every check is
+    made, those of members too, and nothing changes. Send the ETag of what you saw as If-Match.
+    """
+    done = await call.state.hub.patch(
+        body, author=call.principal.subject, version=required_version(call)
+    )
+    return Reply(done, etag=str(done.version))
 
 
 @api.get("/history", scope="config:read")

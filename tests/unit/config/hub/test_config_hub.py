@@ -13,7 +13,8 @@ import pytest
 from unit.config.hub.cluster import Cluster, layer
 from virtual_time import clock, run
 
-from ecap.config.hub.history import verify
+from ecap.config.hub import proposals
+from ecap.config.hub.history import Entry, verify
 from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.overrides import Edit
 from ecap.config.protocol import Changes, Health, Instruction, Report, Snapshot
@@ -22,7 +23,15 @@ from ecap.config.settings.limits import Limits
 from ecap.config.settings.log import Log
 from ecap.config.settings.services.fraud import Fraud
 from ecap.config.settings.tree import Settings
-from ecap.errors import Conflict, Invalid, Misconfigured, NotFound, PreconditionFailed, Unavailable
+from ecap.errors import (
+    Conflict,
+    EcapError,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+)
 
 Test = Callable[..., Awaitable[None]]
 
@@ -741,3 +750,50 @@ async def test_the_ledger_says_who_runs_what(cluster: Cluster) -> None:
     assert states == {"a": ("current", 2), "b": ("refused", 1), "c": ("silent", 1)}
     assert rows["b"]["prefixes"] == ["fraud.deny_score"]
     assert "not me" in rows["b"]["refusal"]
+
+
+@on_cluster
+async def test_a_dry_run_asks_everybody_and_changes_nothing(cluster: Cluster) -> None:
+    hub = cluster.hub
+    assert hub is not None
+    asked: list[Any] = []
+
+    async def never(new: Any) -> None:
+        asked.append(new.deny_score)
+        if new.deny_score == 90:
+            raise Invalid("too high for me")
+
+    cluster.members["a"].subscribe("fraud", Fraud, _nothing, check=never)
+    await cluster.heard()
+    before = hub.accepted()
+    with pytest.raises(Conflict, match="a refused: .*too high for me"):
+        await hub.edit(edit(fraud__deny_score=90), author="ann", reason="may I", dry_run=True)
+    outcome = await hub.edit(edit(fraud__deny_score=85), author="ann", reason="", dry_run=True)
+    assert (outcome.version, outcome.changed) == (before.version, ("fraud.deny_score",))
+    assert hub.accepted() is before
+    assert asked == [90, 85]
+    # What members had prepared for the dry run is not what they run next.
+    await set_(cluster, fraud__deny_score=70)
+    assert {m.settings.fraud.deny_score for m in cluster.members.values()} == {70}
+    assert asked == [90, 85, 70]
+
+
+@on_cluster
+async def test_several_settings_change_together_or_not_at_all(cluster: Cluster) -> None:
+    hub = cluster.hub
+    assert hub is not None
+    before = hub.accepted()
+    with pytest.raises(Misconfigured, match="http: .*request_timeout_s is above"):
+        await set_(cluster, http__request_timeout_s=90)
+    with pytest.raises(EcapError):
+        await set_(cluster, orders__max_lines=7, orders__max_quantity=-1)
+    assert hub.accepted() is before
+    await set_(cluster, http__request_timeout_s=90, http__max_request_timeout_s=120)
+    assert hub.accepted().settings.http.request_timeout_s == 90
+
+
+async def test_a_dry_run_is_not_taken_up_by_the_next_hub() -> None:
+    proposed = Entry(
+        1, 2, "proposed", 0.0, "ann", "", {"edit": {}, "canary": None, "dry_run": True}, "", ""
+    )
+    assert proposals.again(proposed) is None
