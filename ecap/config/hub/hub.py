@@ -247,7 +247,7 @@ class Hub:
         except Unavailable:
             raise
         except EcapError as exc:
-            body = {"edit": proposal.safe_edit(), "why": exc.detail}
+            body = {"edit": proposal.refused_edit(), "why": exc.detail}
             await self._journal.write(self._journal.event("refused", version, proposal, body))
             raise
         if proposal.edit is None and found.leaves == before.leaves:

@@ -52,6 +52,9 @@ class Proposal:
     def safe_edit(self) -> dict[str, Any] | None:
         return None if self.edit is None else overrides.safe(self.edit)
 
+    def refused_edit(self) -> dict[str, Any] | None:
+        return None if self.edit is None else overrides.outline(self.edit)
+
     def safe_canary(self) -> dict[str, Any] | None:
         return None if self.canary is None else msgspec.to_builtins(self.canary)
 

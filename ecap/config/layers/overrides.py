@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ecap.config.layers import keys, redaction, references, schema, values
+from ecap.config.layers import keys, pasted, redaction, references, schema, values
 from ecap.config.layers.layer import Given, Layer
 from ecap.errors import Conflict, Invalid, NotFound
 
@@ -90,6 +90,12 @@ def _check(key: str, value: Any) -> None:
             " write it in a file or the environment and restart",
             field=key,
         )
+    if not setting.secret and pasted.looks_secret(value):
+        raise Invalid(
+            f"{key} is no secret and is shown to others, and this looks like a secret: store it"
+            " with `ecap secrets put` and set its reference where it belongs",
+            field=key,
+        )
     if setting.secret and _holds_plain(value):
         raise Invalid(
             f"{key} is a secret: store it with `ecap secrets put` and set a reference"
@@ -137,6 +143,18 @@ def safe(edit: Edit) -> dict[str, Any]:
             for key, item in edit.restores.items()
         },
     }
+
+
+def outline(edit: Edit) -> dict[str, Any]:
+    """Of one that was refused, as it may stand in the history: what is text may be a secret
+    that was pasted in the wrong place."""
+    told = safe(edit)
+    return {**told, "sets": {key: _outlined(value) for key, value in told["sets"].items()}}
+
+
+def _outlined(value: Any) -> Any:
+    plain = value is None or isinstance(value, bool | int | float)
+    return value if plain and values.problem(value) is None else redaction.HIDDEN
 
 
 def _safe(key: str, value: Any) -> Any:
