@@ -64,6 +64,8 @@ class KubernetesSource:
         item = self._items.get("secrets", {}).get(reference.target)
         if item is None:
             item = await self._api.secret(reference.target)
+        if item is not None and reference.item in item.binary:
+            raise Misconfigured(f"{where}: {reference.name} is not UTF-8 text")
         if item is None or reference.item not in item.values:
             raise Misconfigured(
                 f"{where}: Kubernetes has no {reference.name} in the namespace"
@@ -139,6 +141,9 @@ def as_layer(item: Item) -> Layer:
 
 def _parts(item: Item) -> Iterator[Mapping[str, Given]]:
     secret = item.kind == "secrets"
+    for name in sorted(item.binary):
+        if not secret or name.startswith(environment.PREFIX) or schema.known(name):
+            raise Misconfigured(f"{item.kind[:-1]} {item.name}/{name}: not UTF-8 text")
     for name, text in sorted(item.values.items()):
         place = f"{'secret' if secret else 'configmap'} {item.name}/{name}"
         if name.endswith((".yaml", ".yml")) and not secret:
