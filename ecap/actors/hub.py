@@ -182,9 +182,7 @@ async def _takes_part(opened: _Opened) -> None:
         files.reconfigure(
             debounce_s=new.debounce_s, poll_s=new.file_poll_s, settle_s=new.file_settle_s
         )
-        opened.origins.secret_files.reconfigure(
-            poll_s=new.file_poll_s, settle_s=new.file_settle_s
-        )
+        opened.origins.secret_files.reconfigure(poll_s=new.file_poll_s, settle_s=new.file_settle_s)
 
     member = Member(
         CONFIG, kind="actor", settings=opened.settings, link=opened.hub, clock=time.monotonic

@@ -140,7 +140,13 @@ class _Made:
 
 
 def _made(
-    url: str | None, keys: list[str], method: str, path: str = "", *, body: Any = None, **params: Any
+    url: str | None,
+    keys: list[str],
+    method: str,
+    path: str = "",
+    *,
+    body: Any = None,
+    **params: Any,
 ) -> _Made:
     """Against the version that was looked at. Raises EcapError."""
     with open_door(url) as door:

@@ -99,7 +99,7 @@ class Rounds:
         snapshot = _snapshot(found)
         asked = self.rollout.concerned(snapshot)
         if asked:
-            body = {
+            body: dict[str, Any] = {
                 "edit": proposal.safe_edit(),
                 "changes": changed,
                 "canary": None,

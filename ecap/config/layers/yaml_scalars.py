@@ -7,6 +7,7 @@ would take for something else is refused instead of guessed.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -63,7 +64,7 @@ def _bool(text: str) -> bool:
     return _WORDS[text.lower()]
 
 
-_MAKERS = {
+_MAKERS: Mapping[str, Callable[[str], Any]] = {
     "str": str,
     "int": _integer,
     "float": _float,

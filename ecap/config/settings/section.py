@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-
 # What msgpack, the wire and the history can carry.
 _INTEGERS = range(-(2**63), 2**63)
 

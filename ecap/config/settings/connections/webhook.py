@@ -9,6 +9,8 @@ from ecap.config.settings.section import Section
 
 
 class Webhook(Section):
-    url: SafeUrl | None = Field(None, description="receiver of signed order notifications; unset: none")
+    url: SafeUrl | None = Field(
+        None, description="receiver of signed order notifications; unset: none"
+    )
     signing_key: SecretStr | None = Field(None, description="signs the body of each notification")
     timeout_s: float = Field(5.0, gt=0, description="of one delivery")

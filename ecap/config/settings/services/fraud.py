@@ -34,17 +34,13 @@ class Fraud(Section):
     amount_review: Limit = Field(
         Decimal("2000.00"), description="an order of this amount is reviewed"
     )
-    amount_deny: Limit = Field(
-        Decimal("10000.00"), description="an order of this amount is denied"
-    )
+    amount_deny: Limit = Field(Decimal("10000.00"), description="an order of this amount is denied")
     velocity_window_s: int = Field(60, ge=1, description="orders of one user are counted over this")
     velocity_count: int = Field(6, ge=1, description="more orders in the window are suspicious")
     spend_window_s: int = Field(
         3600, ge=1, description="spending of one user is added up over this"
     )
-    spend_amount: Limit = Field(
-        Decimal("5000.00"), description="more in the window is suspicious"
-    )
+    spend_amount: Limit = Field(Decimal("5000.00"), description="more in the window is suspicious")
     card_window_s: int = Field(600, ge=1, description="cards of one user are counted over this")
     card_count: int = Field(3, ge=2, description="different cards of one user in the window")
     card_small_amount: Amount = Field(

@@ -130,7 +130,9 @@ class Applied(Model):
 
     version: int
     changed: tuple[str, ...]
-    behind: tuple[str, ...] = Field(description="do not run it yet: they are silent, and take it if they come back")
+    behind: tuple[str, ...] = Field(
+        description="do not run it yet: they are silent, and take it if they come back"
+    )
     skipped: tuple[str, ...] = Field(description="what a rollback cannot restore")
 
 

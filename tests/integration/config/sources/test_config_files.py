@@ -119,7 +119,14 @@ async def test_half_a_file_and_a_bad_one_keep_the_last_good(
 
 @pytest.mark.parametrize(
     "half",
-    ["", "\n", "# more to come\n", "orders: {max_quantity: 5}\n", "orders: {max_lines: 1", "orders:\n  max_lines: 2"],
+    [
+        "",
+        "\n",
+        "# more to come\n",
+        "orders: {max_quantity: 5}\n",
+        "orders: {max_lines: 1",
+        "orders:\n  max_lines: 2",
+    ],
 )
 async def test_what_may_be_half_a_file_waits_for_the_rest(
     folder: Path, follower: Follower, half: str

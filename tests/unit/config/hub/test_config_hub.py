@@ -766,7 +766,7 @@ async def test_a_dry_run_asks_everybody_and_changes_nothing(cluster: Cluster) ->
     cluster.members["a"].subscribe("fraud", Fraud, _nothing, check=never)
     await cluster.heard()
     before = hub.accepted()
-    with pytest.raises(Conflict, match="a refused: .*too high for me"):
+    with pytest.raises(Conflict, match=r"a refused: .*too high for me"):
         await hub.edit(edit(fraud__deny_score=90), author="ann", reason="may I", dry_run=True)
     outcome = await hub.edit(edit(fraud__deny_score=85), author="ann", reason="", dry_run=True)
     assert (outcome.version, outcome.changed) == (before.version, ("fraud.deny_score",))
@@ -783,7 +783,7 @@ async def test_several_settings_change_together_or_not_at_all(cluster: Cluster) 
     hub = cluster.hub
     assert hub is not None
     before = hub.accepted()
-    with pytest.raises(Misconfigured, match="http: .*request_timeout_s is above"):
+    with pytest.raises(Misconfigured, match=r"http: .*request_timeout_s is above"):
         await set_(cluster, http__request_timeout_s=90)
     with pytest.raises(EcapError):
         await set_(cluster, orders__max_lines=7, orders__max_quantity=-1)

@@ -4,7 +4,7 @@ names the place; never another error. `--hypothesis-profile=thorough` looks long
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from ecap.config.layers import assembly, environment, overrides, schema, yaml_text
 from ecap.config.layers.layer import Layer, Source
 from ecap.config.layers.overrides import Edit
+from ecap.config.layers.values import problem
 from ecap.config.protocol import Snapshot, leaves_of, settings_of
 from ecap.config.sources.kubernetes import as_layer
 from ecap.config.sources.kubernetes_api import Item
-from ecap.errors import EcapError, Misconfigured, Refused
+from ecap.errors import Misconfigured, Refused
 from ecap.serve.gateway.config.models import NewValue
 
 NASTY = (
@@ -49,8 +50,8 @@ json_values = st.recursive(
 
 def _nested(key: str, text: str) -> str:
     *above, name = key.split(".")
-    return "{" + "".join(f"{part}: {{" for part in above) + f"{name}: {text}" + "}" * (
-        len(above) + 1
+    return (
+        "{" + "".join(f"{part}: {{" for part in above) + f"{name}: {text}" + "}" * (len(above) + 1)
     )
 
 
@@ -63,44 +64,51 @@ def whole(layers: Mapping[Source, Layer], environ: Mapping[str, str] | None = No
     json.dumps(leaves, allow_nan=False)
 
 
+def refusal(attempt: Callable[[], None]) -> str | None:
+    """What it says, or None."""
+    try:
+        attempt()
+    except (Misconfigured, Refused) as exc:
+        return exc.detail
+    return None
+
+
 @given(documents)
 def test_yaml(text: str) -> None:
-    try:
-        whole({"base": yaml_text.parse(text, "base", place="base.yaml")}, {"A": "${B}", "B": "1"})
-    except Misconfigured as exc:
-        assert "base.yaml" in exc.detail
+    environ = {"A": "${B}", "B": "1"}
+    said = refusal(
+        lambda: whole({"base": yaml_text.parse(text, "base", place="base.yaml")}, environ)
+    )
+    assert said is None or "base.yaml" in said
 
 
 @given(st.dictionaries(keys, texts.filter(lambda text: "\0" not in text), max_size=4))
 def test_environment(found: dict[str, str]) -> None:
     environ = {f"ECAP__{k.upper().replace('.', '__')}": text for k, text in found.items()}
-    try:
-        whole({"environment": environment.read(environ)}, environ)
-    except Misconfigured as exc:
-        assert "ECAP__" in exc.detail
+    said = refusal(lambda: whole({"environment": environment.read(environ)}, environ))
+    assert said is None or "ECAP__" in said
 
 
 @given(st.sampled_from(["configmaps", "secrets"]), st.dictionaries(keys, texts, max_size=4), texts)
 def test_config_maps(kind: Any, found: dict[str, str], text: str) -> None:
     values = {**found, "more.yaml": _nested("orders.max_lines", text)}
-    try:
-        whole({"kubernetes": as_layer(Item(kind, "name", "1", values))})
-    except Misconfigured as exc:
-        assert "name/" in exc.detail
+    said = refusal(lambda: whole({"kubernetes": as_layer(Item(kind, "name", "1", values))}))
+    assert said is None or "name/" in said
 
 
 @given(keys, json_values)
 def test_json(key: str, value: Any) -> None:
-    try:
-        NewValue.model_validate({"value": value, "reason": "x"})
-        body = json.loads(json.dumps(value))
-        edit = Edit({key: body})
+    """What the door lets through."""
+
+    def attempt() -> None:
+        edit = Edit({key: value})
         present = overrides.edited({}, edit, author="ann", reason="why", now=0.0)
         whole({"override": overrides.layer(present)})
-    except (EcapError, ValueError) as exc:
-        if isinstance(exc, EcapError):
-            assert isinstance(exc, Misconfigured | Refused)
-            assert key in exc.detail
+
+    if problem(value) is None:
+        json.dumps(NewValue.model_validate({"value": value, "reason": "x"}).value)
+    said = refusal(attempt)
+    assert said is None or key in said
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,9 @@ def test_merges_of_merges_cannot_blow_up() -> None:
 
 
 @pytest.mark.parametrize("text", [str(10**30), "9" * 5000, "inf", "nan", "1e999"])
-@pytest.mark.parametrize("key", ["orders.max_lines", "mesh.default.breaker.failure_ratio", "fraud.amount_deny"])
+@pytest.mark.parametrize(
+    "key", ["orders.max_lines", "mesh.default.breaker.failure_ratio", "fraud.amount_deny"]
+)
 def test_variables_become_no_monsters(key: str, text: str) -> None:
     name = "ECAP__" + key.upper().replace(".", "__")
     with pytest.raises(Misconfigured, match=f"{name}: {key}"):
@@ -156,5 +166,5 @@ def test_placeholders_cannot_blow_up() -> None:
     environ = {f"V{n}": f"${{V{n + 1}}}${{V{n + 1}}}" for n in range(60)} | {"V60": "x"}
     for text in ("${V0}", "${A:" * 2000 + "}" * 2000):
         layer = yaml_text.parse(f"smtp: {{host: '{text}'}}", "base", place="base.yaml")
-        with pytest.raises(Misconfigured, match="base.yaml:1: smtp.host: placeholders"):
+        with pytest.raises(Misconfigured, match=r"base\.yaml:1: smtp\.host: placeholders"):
             whole({"base": layer}, environ)

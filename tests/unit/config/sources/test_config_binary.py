@@ -26,7 +26,7 @@ def test_a_binary_setting_is_an_error(key: str) -> None:
 
 
 def test_a_binary_config_map_is_an_error() -> None:
-    with pytest.raises(Misconfigured, match="configmap x/orders.max_lines: not UTF-8 text"):
+    with pytest.raises(Misconfigured, match=r"configmap x/orders\.max_lines: not UTF-8 text"):
         as_layer(item("configmaps", binaryData={"orders.max_lines": BINARY}))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import SecretStr
 from unit.config.hub.cluster import Cluster, layer
 
 from ecap.config.secrets.files import SecretFiles
@@ -13,6 +15,14 @@ from ecap.config.sources.secret_files import SecretFileSource
 from ecap.config.sources.source import SourceHealth, feed
 
 SETTLE_S = 0.1
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        for _ in range(10_000):
+            if done():
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_a_rotated_file_reaches_the_members(tmp_path: Path) -> None:
@@ -30,12 +40,7 @@ async def test_a_rotated_file_reaches_the_members(tmp_path: Path) -> None:
     fed = asyncio.create_task(feed(hub, [source]))
 
     async def runs(text: str) -> None:
-        async with asyncio.timeout(20):
-            while True:
-                password = member.settings.smtp.password
-                if password is not None and password.get_secret_value() == text:
-                    return
-                await asyncio.sleep(0.02)
+        await until(lambda: member.settings.smtp.password == SecretStr(text))
 
     try:
         await runs("one")
@@ -49,9 +54,7 @@ async def test_a_rotated_file_reaches_the_members(tmp_path: Path) -> None:
         part.replace(file)
         await runs("three")
         file.unlink()
-        async with asyncio.timeout(20):
-            while "No such file" not in (source.health.refused or ""):
-                await asyncio.sleep(0.02)
+        await until(lambda: "No such file" in (source.health.refused or ""))
         await runs("three")
         file.write_text("four")
         await runs("four")
@@ -64,4 +67,3 @@ async def test_a_rotated_file_reaches_the_members(tmp_path: Path) -> None:
     finally:
         fed.cancel()
         await cluster.stop()
-

@@ -128,7 +128,9 @@ def test_what_is_no_file_of_text_is_refused(
         text(shelf, f"{shelf}/x")
 
 
-@pytest.mark.parametrize("target", ["{}/../outside", "/etc/passwd", "/no/such", "x", "{}/\0", "~/x"])
+@pytest.mark.parametrize(
+    "target", ["{}/../outside", "/etc/passwd", "/no/such", "x", "{}/\0", "~/x"]
+)
 def test_elsewhere_nothing_is_read(shelf: Path, target: str) -> None:
     """And whether there is a file elsewhere is not said."""
     with pytest.raises(Misconfigured, match=r"^here: ") as caught:

@@ -119,7 +119,9 @@ def test_bad_variables_are_refused(folder: Folder, environ: dict[str, str]) -> N
 
 
 def test_lists_and_mappings_in_variables(folder: Folder) -> None:
-    found = load(folder(ECAP__HTTP__CORS__ORIGINS="[http://a, http://b]", ECAP__FLAGS="{checkout: true}"))
+    found = load(
+        folder(ECAP__HTTP__CORS__ORIGINS="[http://a, http://b]", ECAP__FLAGS="{checkout: true}")
+    )
     assert found.http.cors.origins == ("http://a", "http://b")
     assert found.flags == {"checkout": True}
 
