@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ecap import logs
 from ecap.config.layers import assembly, environment
 from ecap.config.layers.layer import Layer, Source, combined
-from ecap.config.secrets.files import SecretFiles
+from ecap.config.secrets.folders import SecretFiles
 from ecap.config.secrets.keyring import live
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.config.secrets.readers import Reader, SecretReaders, from_keyring

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ecap.config.layers.references import Reference
-from ecap.config.secrets.files import SecretFiles
+from ecap.config.secrets.folders import SecretFiles
 from ecap.config.sources.source import Reading, SourceHealth
 from ecap.errors import Misconfigured
 

@@ -16,7 +16,7 @@ from ecap.config.layers import assembly, environment, schema, validation, yaml_t
 from ecap.config.layers.assembly import Draft
 from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.references import Reference
-from ecap.config.secrets.files import SecretFiles
+from ecap.config.secrets.folders import SecretFiles
 from ecap.config.secrets.keyring import stores
 from ecap.config.secrets.keyring.ring import Keyring
 from ecap.config.secrets.vault import kv

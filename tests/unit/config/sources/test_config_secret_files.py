@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from unit.config.hub.cluster import Cluster, layer
 
-from ecap.config.secrets.files import SecretFiles
+from ecap.config.secrets.folders import SecretFiles
 from ecap.config.secrets.readers import SecretReaders
 from ecap.config.sources.secret_files import SecretFileSource
 from ecap.config.sources.source import SourceHealth, feed

@@ -15,7 +15,7 @@ from ecap.config.hub.desk import Desk
 from ecap.config.layers import schema
 from ecap.config.layers.overrides import Edit
 from ecap.config.layers.references import parse
-from ecap.config.secrets.files import MOST_BYTES, SecretFiles
+from ecap.config.secrets.folders import MOST_BYTES, SecretFiles
 from ecap.errors import Misconfigured
 
 REFERENCES = ("vault:ecap/auth#admin_password", "file:/etc/passwd", "k8s:db/password", "enc:token")
