@@ -8,10 +8,10 @@ from typing import Any
 from ecap.config.hub import accepted
 from ecap.config.hub.accepted import Accepted
 from ecap.config.hub.history import Entry, History
-from ecap.config.hub.hub import Hub
-from ecap.config.hub.proposals import Outcome
+from ecap.config.hub.hub import TRIAL, Hub
+from ecap.config.hub.proposals import HUB, Outcome
 from ecap.config.hub.requests import Change, Return
-from ecap.config.layers import keys, redaction, schema
+from ecap.config.layers import keys, overrides, redaction, schema
 from ecap.config.layers.overrides import Edit
 from ecap.errors import Conflict, EcapError, Invalid, Misconfigured, NotFound, Unavailable
 
@@ -50,7 +50,7 @@ class Desk:
             )
         except Misconfigured as exc:
             # The operator's value, not the installation, is what is wrong.
-            said = exc.detail.removeprefix(f"set by {change.author}: {change.reason}: ")
+            said = overrides.placeless(exc.detail, author=change.author, reason=change.reason)
             field = next((key for key in touched if key in said), touched[0])
             raise Invalid(said, field=field) from exc
         return _outcome(outcome)
@@ -74,7 +74,8 @@ class Desk:
         except Unavailable:
             raise
         except EcapError as exc:
-            return {"version": before.version, "problem": exc.detail, "changes": {}}
+            said = overrides.placeless(exc.detail, author=HUB, reason=TRIAL)
+            return {"version": before.version, "problem": said, "changes": {}}
         changes = redaction.changes(before.leaves, after.leaves)
         return {"version": before.version, "problem": None, "changes": changes}
 

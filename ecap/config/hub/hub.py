@@ -42,6 +42,9 @@ from ecap.errors import (
 # Before the hub's own change is tried again, as the end of an override that a member refused.
 _AGAIN_S = 10.0
 
+TRIAL = "a trial"
+"""Its reason, where messages have to name one."""
+
 
 class Hub:
     """`given` are the layers as read when it starts. `boot_id` names the cluster's start:
@@ -137,7 +140,7 @@ class Hub:
 
         Raises what refuses it.
         """
-        proposal = Proposal(HUB, "a trial", edit=edit)
+        proposal = Proposal(HUB, TRIAL, edit=edit)
         return await self._candidates.tried(
             self.accepted(), self._journal.version + 1, proposal, now=self._wall()
         )
@@ -247,7 +250,8 @@ class Hub:
         except Unavailable:
             raise
         except EcapError as exc:
-            body = {"edit": proposal.refused_edit(), "why": exc.detail}
+            why = overrides.placeless(exc.detail, author=proposal.author, reason=proposal.reason)
+            body = {"edit": proposal.refused_edit(), "why": why}
             await self._journal.write(self._journal.event("refused", version, proposal, body))
             raise
         if proposal.edit is None and found.leaves == before.leaves:

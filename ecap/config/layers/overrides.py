@@ -113,11 +113,17 @@ def _holds_plain(value: Any) -> bool:
 def layer(present: Overrides) -> Layer:
     return Layer(
         "override",
-        {
-            key: Given(item.value, f"set by {item.author}: {item.reason}")
-            for key, item in present.items()
-        },
+        {key: Given(item.value, _place(item.author, item.reason)) for key, item in present.items()},
     )
+
+
+def _place(author: str, reason: str) -> str:
+    return f"set by {author}: {reason}"
+
+
+def placeless(said: str, *, author: str, reason: str) -> str:
+    """A refusal for who has just asked for it: without the place, which is the request."""
+    return said.replace(f"{_place(author, reason)}: ", "")
 
 
 def expired(present: Overrides, *, now: float) -> tuple[str, ...]:

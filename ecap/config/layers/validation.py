@@ -59,7 +59,7 @@ def _explain(key: str, error: Any, found: Mapping[str, Found]) -> str:
         return f"{place}{schema.unknown(key)}"
     if error["type"] == "missing":
         return f"{place}{key}: a value is required; set it in a file or as {variable(key)}"
-    return f"{place}{key}: {error['msg']}"
+    return f"{place}{key}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def where(key: str, found: Mapping[str, Found]) -> str:
