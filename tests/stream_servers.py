@@ -144,6 +144,7 @@ def environ_for(database: Database, broker: Broker | None, name: str) -> dict[st
         "ECAP__POSTGRES__PORT": str(database.port),
         "ECAP__POSTGRES__DATABASE": name,
         "ECAP__POSTGRES__PASSWORD": f"file:{database.password}",
+        "ECAP__SECRETS__FOLDERS": f"[{database.password.parent}]",
         "ECAP__POSTGRES__SSLMODE": "disable",
         "ECAP__KEYRING__SOURCE": "file",
         "ECAP__KEYRING__FILE": str(database.keyring),

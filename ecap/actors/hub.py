@@ -184,7 +184,10 @@ async def _takes_part(opened: _Opened) -> None:
     files = opened.origins.files
 
     def timing(new: HubSettings) -> None:
-        files.reconfigure(debounce_s=new.debounce_s, poll_s=new.file_poll_s)
+        files.reconfigure(
+            debounce_s=new.debounce_s, poll_s=new.file_poll_s, settle_s=new.file_settle_s
+        )
+        opened.origins.secret_files.reconfigure(poll_s=new.file_poll_s, settle_s=new.file_settle_s)
 
     async def troubles() -> Troubles:
         """It needs its pool to undo what made the pool useless."""

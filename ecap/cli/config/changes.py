@@ -14,7 +14,7 @@ import typer
 
 from ecap.cli.config import offline as offline_history
 from ecap.cli.config import output
-from ecap.cli.config.door import Answer, open_door
+from ecap.cli.config.door import Door, open_door
 from ecap.cli.config.output import Url
 from ecap.cli.options import Json
 from ecap.config.layers import environment, schema
@@ -27,8 +27,14 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 
 
 def set_(
-    key: Annotated[str, typer.Argument(help="a setting, as fraud.deny_score")],
-    value: Annotated[str, typer.Argument(help="the value, a reference for a secret; or null")],
+    settings: Annotated[
+        list[str],
+        typer.Argument(
+            help="KEY VALUE, or several as KEY=VALUE: all of them count or none;"
+            " a value is a reference for a secret, or null",
+            metavar="KEY VALUE | KEY=VALUE...",
+        ),
+    ],
     reason: Reason,
     canary: Annotated[
         str | None,
@@ -38,23 +44,29 @@ def set_(
     expires: Annotated[
         str | None, typer.Option(help="ends by itself after this: 90, 15m, 2h, 1d")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="ask every member as well, and change nothing")
+    ] = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Set a setting above every other source; answers when every member runs it.
+    """Set settings above every other source; answers when every member runs them.
 
     Exit code 1 when it is refused or was undone, 3 when nobody could be asked.
     """
     try:
-        body: dict[str, Any] = {"value": value_of(key, value), "reason": reason}
+        body: dict[str, Any] = {"sets": sets_of(settings), "reason": reason, "dry_run": dry_run}
         if expires is not None:
             body["expires_s"] = seconds_of(expires, "--expires")
         if canary is not None:
             body["canary"] = {**canary_of(canary), "bake_s": seconds_of(bake, "--bake")}
-        made = _made(url, key, "PUT", body=body)
+        made = _made(url, list(body["sets"]), "PATCH", body=body)
     except EcapError as exc:
         raise output.failed(exc) from exc
-    made.tell(json=json)
+    if dry_run:
+        made.foretell(json=json)
+    else:
+        made.tell(json=json)
 
 
 def unset(
@@ -74,7 +86,7 @@ def unset(
         _unset_offline(key, reason, json=json)
         return
     try:
-        made = _made(url, key, "DELETE", reason=reason)
+        made = _made(url, [key], "DELETE", f"/{key}", reason=reason)
     except EcapError as exc:
         raise output.failed(exc) from exc
     made.tell(json=json, origin=True)
@@ -92,12 +104,12 @@ def _unset_offline(key: str, reason: str, *, json: bool) -> None:
 
 
 def rollback(
-    version: Annotated[int, typer.Argument(min=1, help="whose settings are to count again")],
+    version: Annotated[int, typer.Argument(min=1, help="what was set then is to count again")],
     reason: Reason,
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Go back to the settings of an earlier version, as a new one."""
+    """Restore what was set in an earlier version, with its expiry; files are not touched."""
     try:
         with open_door(url) as door:
             before = door.get("", prefix="hub")
@@ -118,39 +130,85 @@ def rollback(
 
 @dataclass(frozen=True)
 class _Made:
-    """A change of one setting: what there was, what was answered, what there is."""
+    """A change of some settings: what there was, what was answered, what there is."""
 
-    key: str
-    before: Answer
-    after: Answer
-    shown: Answer
+    before: Mapping[str, Mapping[str, Any]]
+    answer: Mapping[str, Any]
+    after: Mapping[str, Mapping[str, Any]]
     took_s: float
 
     def tell(self, *, json: bool, origin: bool = False) -> None:
-        """`origin`: also where the value comes from now."""
+        """`origin`: also where a value comes from now."""
         if json:
-            output.json({"key": self.key, **self.after.document})
+            output.json({**self._keys(), **self.answer})
             return
-        was, now = (output.text(one.document.get("value")) for one in (self.before, self.shown))
-        place = f", from {self.shown.document['source']}" if origin else ""
-        print(f"{self.key}: {was} -> {now}{place}")
-        _done(self.after.document, self.took_s)
+        for key, now in self.after.items():
+            was, is_ = (output.text(one.get("value")) for one in (self.before.get(key, {}), now))
+            place = f", from {now['source']}" if origin else ""
+            print(f"{key}: {was} -> {is_}{place}")
+        _done(self.answer, self.took_s)
+
+    def foretell(self, *, json: bool) -> None:
+        """Of a dry run."""
+        if json:
+            output.json({**self._keys(), **self.answer})
+            return
+        print(f"would change: {', '.join(self.answer['changed']) or 'nothing'}")
+        print("nobody refuses; nothing was changed")
+
+    def _keys(self) -> dict[str, Any]:
+        keys = list(self.after)
+        return {"key": keys[0]} if len(keys) == 1 else {"keys": keys}
 
 
-def _made(url: str | None, key: str, method: str, *, body: Any = None, **params: Any) -> _Made:
+def _made(
+    url: str | None,
+    keys: list[str],
+    method: str,
+    path: str = "",
+    *,
+    body: Any = None,
+    **params: Any,
+) -> _Made:
     """Against the version that was looked at. Raises EcapError."""
     with open_door(url) as door:
-        before = door.get(f"/{key}")
+        before, version = _settings(door, keys)
         started = time.perf_counter()
-        after = door.write(method, f"/{key}", version=before.version, body=body, **params)
+        answer = door.write(method, path, version=version, body=body, **params).document
         took_s = time.perf_counter() - started
-        return _Made(key, before, after, door.get(f"/{key}"), took_s)
+        return _Made(before, answer, _settings(door, keys)[0], took_s)
+
+
+def _settings(door: Door, keys: list[str]) -> tuple[dict[str, Mapping[str, Any]], int | None]:
+    """Those of one version."""
+    if len(keys) == 1:
+        told = door.get(f"/{keys[0]}")
+        return {keys[0]: told.document}, told.version
+    told = door.get()
+    by_key = {one["key"]: one for one in told.document["settings"]}
+    return {key: by_key.get(key, {}) for key in keys}, told.version
 
 
 def _done(applied: Mapping[str, Any], took_s: float) -> None:
     print(f"version {applied['version']}, acknowledged by every member in {took_s:.2f} s")
     for name in applied["behind"]:
-        output.note(f"{name} is silent; it takes the version when it is back")
+        output.note(f"{name} is silent and does not run it; look at `ecap config status`")
+
+
+def sets_of(words: list[str]) -> dict[str, Any]:
+    """Of `KEY VALUE`, or of `KEY=VALUE` as often as wanted. Raises Invalid."""
+    if len(words) == 2 and "=" not in words[0]:
+        return {words[0]: value_of(*words)}
+    found: dict[str, Any] = {}
+    for word in words:
+        key, mark, value = word.partition("=")
+        if not mark:
+            # Not the word itself: it may be the value of a secret.
+            raise Invalid("write KEY VALUE, or KEY=VALUE once or several times", field="settings")
+        if key in found:
+            raise Invalid(f"{key} is given twice", field=key)
+        found[key] = value_of(key, value)
+    return found
 
 
 def value_of(key: str, text: str) -> Any:

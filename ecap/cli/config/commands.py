@@ -47,7 +47,7 @@ def get(
         else:
             view = asyncio.run(present(environ_here()))
             version, note = view.version, view.note
-            found = accepted.values(view.leaves, prefix)
+            found = accepted.values(view.found, view.leaves, prefix)
     except EcapError as exc:
         raise output.failed(exc) from exc
     if json:
@@ -119,7 +119,10 @@ def diff(
         else:
             environ = environ_here()
             before, after = (asyncio.run(side(environ, one)) for one in (left, right))
-            found = redaction.changes(before, after)
+            # Of an environment the references stand there, of a version what they stand for.
+            versions = left.isdigit() or right.isdigit()
+            show = redaction.resolved if versions else redaction.shown
+            found = redaction.changes(before, after, show=show)
     except EcapError as exc:
         raise output.failed(exc) from exc
     if json:

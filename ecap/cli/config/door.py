@@ -17,6 +17,7 @@ from ecap.local.state.folder import open_state
 
 TOKEN = "ECAP_TOKEN"  # noqa: S105  the variable's name
 _PATH = "/api/v1/config"
+_ACCOUNTS = "/api/v1/auth/users/"
 # A change with a canary takes as long as it bakes.
 _TIMEOUT_S = 180.0
 
@@ -42,10 +43,14 @@ class Door:
         headers = {"if-match": f'"{version}"'}
         return self._ask(method, path, json=body, params=params, headers=headers)
 
-    def _ask(self, method: str, path: str, **options: Any) -> Answer:
+    def email(self, account: str) -> str:
+        """Of an account, by its id. Raises as `get`."""
+        return str(self._ask("GET", account, root=_ACCOUNTS).document["email"])
+
+    def _ask(self, method: str, path: str, *, root: str = _PATH, **options: Any) -> Answer:
         """Raises Refused with what the hub says, Unavailable without an answer."""
         try:
-            answer = self._client.request(method, _PATH + path, **options)
+            answer = self._client.request(method, root + path, **options)
         except httpx.TransportError as exc:
             raise Unavailable(f"{self._client.base_url} does not answer: {exc}") from exc
         document = _document(answer)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +13,7 @@ import typer
 
 from ecap.cli.config import inspection, output, view
 from ecap.cli.config.door import Door, open_door
+from ecap.cli.config.names import Names
 from ecap.cli.config.output import Url
 from ecap.cli.options import Json
 from ecap.config.hub.history import DECISIONS, verify
@@ -35,11 +37,12 @@ def history(
         if url is not None:
             with open_door(url) as door:
                 told = _newest(door, limit)
-            if json:
-                output.json(told)
-                return
-            for one in told:
-                made.add_row(*output.told_row(one))
+                if json:
+                    output.json(told)
+                    return
+                names = Names(door)
+                for one in told:
+                    made.add_row(*output.told_row(one, names))
             output.show(made)
             return
         entries = asyncio.run(view.entries(environ_here()))
@@ -50,10 +53,22 @@ def history(
     if json:
         output.json([msgspec.to_builtins(entry) for entry in chosen])
         return
-    for entry in chosen:
-        made.add_row(*output.entry_row(entry))
+    with _names_here() as names:
+        for entry in chosen:
+            made.add_row(*output.entry_row(entry, names))
     output.show(made)
     print(f"{len(entries)} entries, unaltered")
+
+
+@contextmanager
+def _names_here() -> Iterator[Names]:
+    """The history is read without the services, and is shown without names when none runs."""
+    with ExitStack() as stack:
+        try:
+            door = stack.enter_context(open_door(None))
+        except EcapError:
+            door = None
+        yield Names(door)
 
 
 def _newest(door: Door, limit: int) -> list[Mapping[str, Any]]:
@@ -75,14 +90,15 @@ def watch(url: Url = None, json: Json = False) -> None:
         if url is not None:
             _watch_there(url, json=json)
         else:
-            asyncio.run(_watch_here(json=json))
+            with _names_here() as names:
+                asyncio.run(_watch_here(names, json=json))
     except KeyboardInterrupt:
         return
     except EcapError as exc:
         raise output.failed(exc) from exc
 
 
-async def _watch_here(*, json: bool) -> None:
+async def _watch_here(names: Names, *, json: bool) -> None:
     async with view.open_history(environ_here()) as kept:
         last = await kept.last()
         seq = last.seq if last else 0
@@ -92,12 +108,13 @@ async def _watch_here(*, json: bool) -> None:
                 if json:
                     output.json(msgspec.to_builtins(entry))
                 elif entry.kind in _TOLD:
-                    _line(output.entry_row(entry))
+                    _line(output.entry_row(entry, names))
             await asyncio.sleep(_POLL_S)
 
 
 def _watch_there(url: str, *, json: bool) -> None:
     with open_door(url) as door:
+        names = Names(door)
         seq = next((one["seq"] for one in _newest(door, 1)), 0)
         while True:
             time.sleep(_POLL_S)
@@ -108,7 +125,7 @@ def _watch_there(url: str, *, json: bool) -> None:
                 if json:
                     output.json(one)
                 elif one["what"] in _TOLD:
-                    _line(output.told_row(one))
+                    _line(output.told_row(one, names))
 
 
 def _line(row: tuple[str, ...]) -> None:

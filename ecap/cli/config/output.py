@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ecap.cli.config.names import Names
 from ecap.cli.failure import fail
 from ecap.config.hub.history import Entry
 from ecap.errors import EcapError, Retryable
@@ -69,14 +70,15 @@ def changes(found: Mapping[str, Mapping[str, Any]], *, left: str, right: str) ->
     show(made if found else "no difference")
 
 
-def entry_row(entry: Entry) -> tuple[str, ...]:
+def entry_row(entry: Entry, names: Names) -> tuple[str, ...]:
     found = entry.body.get("changes") or {}
     parts = [f"{key}: {text(c.get('from'))} -> {text(c.get('to'))}" for key, c in found.items()]
     why = entry.body.get("why") or entry.reason
-    return (str(entry.version), _when(entry.at), entry.kind, entry.author, why, "; ".join(parts))
+    who = names.of(entry.author)
+    return (str(entry.version), _when(entry.at), entry.kind, who, why, "; ".join(parts))
 
 
-def told_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+def told_row(entry: Mapping[str, Any], names: Names) -> tuple[str, ...]:
     """The same of an entry that came over HTTP."""
     parts = [
         f"{key}: {text(c.get('left'))} -> {text(c.get('right'))}"
@@ -84,7 +86,8 @@ def told_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     ]
     at = datetime.fromisoformat(entry["at"]).timestamp()
     why = entry.get("why") or entry["reason"]
-    return (str(entry["version"]), _when(at), entry["what"], entry["author"], why, "; ".join(parts))
+    who = names.of(entry["author"])
+    return (str(entry["version"]), _when(at), entry["what"], who, why, "; ".join(parts))
 
 
 def _when(at: float) -> str:

@@ -86,7 +86,12 @@ async def side(environ: Mapping[str, str], name: str) -> Mapping[str, Any]:
         async with open_history(environ) as history:
             return (await state(history, int(name), startup.keyring(environ))).leaves
     view = configured({**environ, "ECAP_ENVIRONMENT": name})
-    return {key: redaction.plain(value) for key, value in view.leaves.items()}
+    return {
+        key: redaction.resolved(key, value)
+        if view.found[key].given.final
+        else redaction.plain(value)
+        for key, value in view.leaves.items()
+    }
 
 
 async def entries(environ: Mapping[str, str], *, after_seq: int = 0) -> list[Entry]:

@@ -15,14 +15,15 @@ import typer
 from ecap.cli.failure import fail
 from ecap.cli.options import Json
 from ecap.cli.secrets import rotation
+from ecap.config.layers import references
 from ecap.config.secrets.keyring import stores
 from ecap.config.secrets.keyring.stores import KeyringStore
 from ecap.config.secrets.vault import login
 from ecap.config.settings.connections.vault import Vault
 from ecap.config.sources import startup
-from ecap.errors import EcapError, Invalid, Misconfigured, NotFound
+from ecap.errors import EcapError, Invalid, Misconfigured, NotFound, Unauthenticated
 from ecap.local.servers.credentials import Credentials
-from ecap.local.servers.vault_setup import OPERATOR_ROLE
+from ecap.local.servers.vault_setup import OPERATOR_ROLE, SECRETS
 from ecap.local.state.folder import open_state
 from ecap.local.state.running import environ_here
 
@@ -48,6 +49,8 @@ def put(
         found = secrets.secret(path)
         values = {**(found.values if found else {}), item: text}
         secrets.write(path, values, cas=found.version if found else 0)
+    except Unauthenticated as exc:
+        raise fail(exc, hint=_writable(environ, path, item)) from exc
     except EcapError as exc:
         raise fail(exc) from exc
     print(f"vault:{path}#{item}")
@@ -121,7 +124,7 @@ def status(json: Json = False) -> None:
 
 def _typed() -> str:
     text = getpass.getpass("secret: ") if sys.stdin.isatty() else sys.stdin.read()
-    text = text.rstrip("\n")
+    text = references.trimmed(text)
     if not text:
         raise Invalid("the secret is empty", field="stdin")
     return text
@@ -146,6 +149,18 @@ def _writer(environ: Mapping[str, str]) -> Vault:
             "role_id": operator.role_id,
             "secret_id_file": operator.secret_id_file,
         }
+    )
+
+
+def _writable(environ: Mapping[str, str], path: str, item: str) -> str:
+    """Which paths may be written, for who was refused one."""
+    settings = startup.load(environ, secrets=False)
+    operator = open_state(settings.state_dir).secrets / "vault_operator_secret_id"
+    if operator.exists() and not path.startswith(SECRETS):
+        return f"paths here begin with {SECRETS}, as `ecap secrets put {SECRETS}{path} {item}`"
+    return (
+        f"the policy of who logs in by {settings.vault.auth} says which paths below"
+        f" {settings.vault.mount}/ may be read and written"
     )
 
 

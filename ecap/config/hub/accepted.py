@@ -158,7 +158,7 @@ def explain(
     entry = found.get(key)
     return {
         "key": key,
-        "value": redaction.shown(key, leaves.get(key)),
+        "value": redaction.counting(key, leaves.get(key), entry.given if entry else None),
         "source": entry.source if entry else "defaults",
         "place": entry.given.place if entry else None,
         "source_version": entry.given.version if entry else None,
@@ -171,17 +171,17 @@ def explain(
             {
                 "source": source,
                 "place": given.place,
-                "value": redaction.shown(key, given.value),
+                "value": redaction.given(key, given),
             }
             for source, given in (entry.hides if entry else ())
         ],
     }
 
 
-def values(leaves: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def values(found: Mapping[str, Found], leaves: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """For showing."""
     return {
-        key: redaction.shown(key, value)
+        key: redaction.counting(key, value, found[key].given if key in found else None)
         for key, value in leaves.items()
         if keys.within(key, prefix)
     }

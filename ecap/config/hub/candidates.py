@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from ecap import logs
 from ecap.config.hub import decision
 from ecap.config.hub.accepted import Accepted, Packed
-from ecap.config.hub.decision import Secrets
+from ecap.config.hub.decision import Secrets, Unread
 from ecap.config.hub.incremental import Incremental
 from ecap.config.hub.proposals import Proposal
 from ecap.config.layers import overrides
 from ecap.config.layers.layer import Layer, Source
-from ecap.config.layers.overrides import Edit, Overrides
+from ecap.config.layers.overrides import Overrides
 from ecap.config.layers.references import Reference
 from ecap.config.protocol import End
 from ecap.errors import EcapError, Misconfigured
@@ -42,19 +42,18 @@ class Candidates:
         known = {} if proposal.brings_secrets() else before.read
         return await self._candidate(before, version, given, present, known)
 
+    async def tried(
+        self, before: Accepted, version: int, proposal: Proposal, *, now: float
+    ) -> Accepted:
+        """As `wanted`, with nothing read: a secret that is not known yet is its own reference."""
+        blind = Candidates(secrets=Unread(), environ=self._environ)
+        return await blind.wanted(before, version, proposal, now=now)
+
     async def fresh(
         self, version: int, given: Mapping[Source, Layer], present: Overrides
     ) -> Accepted:
         """At a start: everything is read, and what only a restart can change is taken."""
         return await self._candidate(None, version, given, present, {})
-
-    async def way_back(self, before: Accepted, then: Packed) -> tuple[Edit, tuple[str, ...]]:
-        """The edit that leads to the settings of `then`, and the keys it cannot restore."""
-        target = overrides.known(then.overrides)
-        # `before` is None: a key that only a restart can change would refuse the whole, and is
-        # skipped by name instead.
-        trial = await self._candidate(None, then.version, before.given, target, before.read)
-        return decision.way_back(before, then, trial.leaves)
 
     def restored(self, packed: Packed) -> Accepted:
         """As it ran. Raises Misconfigured when this release does not know its settings."""

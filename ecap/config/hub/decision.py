@@ -9,9 +9,9 @@ from ecap.config import protocol
 from ecap.config.hub import accepted
 from ecap.config.hub.accepted import Accepted, Packed
 from ecap.config.hub.incremental import Incremental
-from ecap.config.layers import assembly, keys, overrides, references, schema
+from ecap.config.layers import assembly, references
 from ecap.config.layers.layer import Layer, Source
-from ecap.config.layers.overrides import Edit, Overrides
+from ecap.config.layers.overrides import Overrides
 from ecap.config.layers.references import Reference
 
 
@@ -22,6 +22,13 @@ class Secrets(Protocol):
         Raises Misconfigured naming the place and the remedy, Unavailable when a store is away.
         """
         ...
+
+
+class Unread:
+    """Asks no store."""
+
+    async def fetch(self, wanted: Mapping[Reference, str]) -> Mapping[Reference, str]:
+        return {reference: reference.name for reference in wanted}
 
 
 async def candidate(
@@ -95,29 +102,3 @@ def _pairs(
             if references.is_reference(item) and isinstance(text, str):
                 found[references.parse(item, where=key)] = text
     return {reference: text for reference, text in found.items() if reference in wanted}
-
-
-def way_back(
-    now: Accepted, then: Packed, without: Mapping[str, Any]
-) -> tuple[Edit, tuple[str, ...]]:
-    """The edit that leads from `now` to the settings of `then`, and the keys it cannot restore.
-
-    `without` are the leaves when only the overrides are as they were. What lower
-    sources have changed since is pinned by an override, but secrets are not (an
-    override is no place for them), nor what only a restart can change.
-    """
-    target = overrides.known(then.overrides)
-    sets: dict[str, Any] = {
-        key: item.value
-        for key, item in target.items()
-        if key not in now.overrides or now.overrides[key].value != item.value
-    }
-    unsets = tuple(sorted(now.overrides.keys() - target.keys()))
-    skipped = []
-    for key in keys.differing(without, then.leaves):
-        setting = schema.known(key)
-        if setting is None or setting.secret or setting.fixed or key not in then.leaves:
-            skipped.append(key)
-        else:
-            sets[key] = then.leaves[key]
-    return Edit(sets, tuple(key for key in unsets if key not in sets)), tuple(skipped)

@@ -8,12 +8,12 @@ from typing import Any
 from ecap.config.hub import accepted
 from ecap.config.hub.accepted import Accepted
 from ecap.config.hub.history import Entry, History
-from ecap.config.hub.hub import Hub
-from ecap.config.hub.proposals import Outcome
+from ecap.config.hub.hub import TRIAL, Hub
+from ecap.config.hub.proposals import HUB, Outcome
 from ecap.config.hub.requests import Change, Return
-from ecap.config.layers import keys, redaction, schema
+from ecap.config.layers import keys, overrides, redaction, schema
 from ecap.config.layers.overrides import Edit
-from ecap.errors import EcapError, Invalid, Misconfigured, NotFound, Unavailable
+from ecap.errors import Conflict, EcapError, Invalid, Misconfigured, NotFound, Unavailable
 
 
 class Desk:
@@ -46,17 +46,22 @@ class Desk:
                 reason=change.reason,
                 canary=change.canary,
                 if_version=change.version,
+                dry_run=change.dry_run,
             )
         except Misconfigured as exc:
             # The operator's value, not the installation, is what is wrong.
-            said = exc.detail.removeprefix(f"set by {change.author}: {change.reason}: ")
-            raise Invalid(said, field=touched[0]) from exc
+            said = overrides.placeless(exc.detail, author=change.author, reason=change.reason)
+            field = next((key for key in touched if key in said), touched[0])
+            raise Invalid(said, field=field) from exc
         return _outcome(outcome)
 
     async def roll_back(self, wish: Return) -> dict[str, Any]:
-        outcome = await self._hub.roll_back(
-            wish.to, author=wish.author, reason=wish.reason, if_version=wish.version
-        )
+        try:
+            outcome = await self._hub.roll_back(
+                wish.to, author=wish.author, reason=wish.reason, if_version=wish.version
+            )
+        except Misconfigured as exc:
+            raise Conflict(f"what was set then does not fit any more: {exc.detail}") from exc
         return _outcome(outcome)
 
     async def validate(self, edit: Edit) -> dict[str, Any]:
@@ -69,7 +74,8 @@ class Desk:
         except Unavailable:
             raise
         except EcapError as exc:
-            return {"version": before.version, "problem": exc.detail, "changes": {}}
+            said = overrides.placeless(exc.detail, author=HUB, reason=TRIAL)
+            return {"version": before.version, "problem": said, "changes": {}}
         changes = redaction.changes(before.leaves, after.leaves)
         return {"version": before.version, "problem": None, "changes": changes}
 

@@ -42,6 +42,9 @@ from ecap.errors import (
 # Before the hub's own change is tried again, as the end of an override that a member refused.
 _AGAIN_S = 10.0
 
+TRIAL = "a trial"
+"""Its reason, where messages have to name one."""
+
 
 class Hub:
     """`given` are the layers as read when it starts. `boot_id` names the cluster's start:
@@ -118,19 +121,27 @@ class Hub:
         reason: str,
         canary: Canary | None = None,
         if_version: int | None = None,
+        dry_run: bool = False,
     ) -> Outcome:
         """Raises Invalid or NotFound naming the key, Conflict with the refusals,
         PreconditionFailed when another version runs than `if_version`."""
         if canary is not None:
             canaries.check(canary)
         return await self._submit(
-            Proposal(author, reason, edit=edit, canary=canary, if_version=if_version)
+            Proposal(
+                author,
+                reason,
+                edit=edit,
+                canary=canary,
+                if_version=if_version,
+                dry_run=dry_run,
+            )
         )
 
     async def roll_back(
         self, version: int, *, author: str, reason: str, if_version: int | None = None
     ) -> Outcome:
-        """To the settings of `version`, as a new version. Raises NotFound."""
+        """To the overrides that there were with `version`, as a new version. Raises NotFound."""
         return await self._submit(Proposal(author, reason, back_to=version, if_version=if_version))
 
     def accepted(self) -> Accepted:
@@ -138,12 +149,13 @@ class Hub:
         return self._open().accepted
 
     async def trial(self, edit: Edit) -> Accepted:
-        """What counts if this were set. Nothing changes, and no member is asked.
+        """What counts if this were set. Nothing changes, no member is asked and no source:
+        whoever may only read must not make the hub open files and secrets.
 
         Raises what refuses it.
         """
-        proposal = Proposal(HUB, "a trial", edit=edit)
-        return await self._candidates.wanted(
+        proposal = Proposal(HUB, TRIAL, edit=edit)
+        return await self._candidates.tried(
             self.accepted(), self._journal.version + 1, proposal, now=self._wall()
         )
 
@@ -255,7 +267,9 @@ class Hub:
         try:
             if proposal.back_to is not None:
                 then = await self._packed(proposal.back_to)
-                proposal.edit, skipped = await self._candidates.way_back(before, then)
+                proposal.edit, skipped = overrides.way_back(
+                    before.overrides, then.overrides, at=self._wall()
+                )
             found = await self._candidates.wanted(before, version, proposal, now=self._wall())
             names: frozenset[str] = frozenset()
             if proposal.canary is not None:
@@ -264,7 +278,8 @@ class Hub:
         except Unavailable:
             raise
         except EcapError as exc:
-            body = {"edit": proposal.safe_edit(), "why": exc.detail}
+            why = overrides.placeless(exc.detail, author=proposal.author, reason=proposal.reason)
+            body = {"edit": proposal.refused_edit(), "why": why}
             await self._journal.write(self._journal.event("refused", version, proposal, body))
             raise
         # An edit is brought even if no value changes: an override has to be in a state of the
@@ -274,6 +289,8 @@ class Hub:
             since = {key: min(at, before.version) for key, at in found.since.items()}
             rounds.take(replace(found, version=before.version, since=since))
             return Outcome(before.version)
+        if proposal.dry_run:
+            return await rounds.rehearse(found, proposal)
         outcome = await rounds.bring(found, proposal, names)
         return replace(outcome, skipped=skipped)
 

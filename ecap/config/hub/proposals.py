@@ -29,7 +29,7 @@ class Outcome:
     version: int
     changed: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
-    """Known members that were silent; they take it when they are back."""
+    """Known members that were silent: dead, or to take it when they answer again."""
     skipped: tuple[str, ...] = ()
     """Keys a rollback could not restore."""
 
@@ -45,6 +45,7 @@ class Proposal:
     if_version: int | None = None
     harm: Vote | None = None
     """Of a member that went back from what runs."""
+    dry_run: bool = False
     done: asyncio.Future[Outcome] | None = None
 
     def brings_secrets(self) -> bool:
@@ -53,6 +54,9 @@ class Proposal:
 
     def safe_edit(self) -> dict[str, Any] | None:
         return None if self.edit is None else overrides.safe(self.edit)
+
+    def refused_edit(self) -> dict[str, Any] | None:
+        return None if self.edit is None else overrides.outline(self.edit)
 
     def safe_canary(self) -> dict[str, Any] | None:
         return None if self.canary is None else msgspec.to_builtins(self.canary)
@@ -83,7 +87,7 @@ def unfinished(entries: Sequence[Entry]) -> Entry | None:
 def again(proposed: Entry) -> Proposal | None:
     """An operator's change once more; sources say by themselves what they want."""
     edit = proposed.body["edit"]
-    if edit is None:
+    if edit is None or proposed.body.get("dry_run"):
         return None
     canary = proposed.body["canary"]
     return Proposal(

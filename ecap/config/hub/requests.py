@@ -9,17 +9,18 @@ from ecap.config.rollout.canary import Canary
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` is the one the operator saw."""
+    """`version` is the one the operator saw. `dry_run`: members are asked, and nobody runs it."""
 
     edit: Edit
     author: str
     reason: str
     version: int | None = None
     canary: Canary | None = None
+    dry_run: bool = False
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
-    """To the settings of `to`; `version` is the one the operator saw."""
+    """To the overrides of `to`; `version` is the one the operator saw."""
 
     to: int
     author: str

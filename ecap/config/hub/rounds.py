@@ -92,6 +92,31 @@ class Rounds:
         metrics.config_publish_seconds.observe(time.perf_counter() - started)
         return Outcome(version, tuple(changed), self._behind())
 
+    async def rehearse(self, found: Accepted, proposal: Proposal) -> Outcome:
+        """Ask whoever may refuse, and leave it at that. Raises Conflict with the refusals.
+
+        What members have prepared goes by its version, so that one is used up.
+        """
+        changed = redaction.changes(self.accepted.leaves, found.leaves)
+        snapshot = _snapshot(found)
+        asked = self.rollout.concerned(snapshot)
+        if asked:
+            body: dict[str, Any] = {
+                "edit": proposal.safe_edit(),
+                "changes": changed,
+                "canary": None,
+                "members": sorted(member.name for member in self.rollout.live()),
+                "dry_run": True,
+            }
+            await self._write("proposed", found.version, proposal, body)
+            refusals = await self.rollout.ask(snapshot, asked)
+            why = "; ".join(refusals)
+            body = {"why": why or "a dry run: nobody refuses", "dry_run": True}
+            await self._write("refused", found.version, proposal, body)
+            if refusals:
+                raise Conflict(why, version=found.version)
+        return Outcome(self.accepted.version, tuple(changed), self._behind())
+
     async def commit(self, before: Accepted | None) -> str | None:
         """Bring what was decided to all members. When one refuses, go back to `before`,
         if there is one, and say why."""

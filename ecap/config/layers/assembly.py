@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ecap.config.layers import layer as layering
-from ecap.config.layers import placeholders, references, validation
+from ecap.config.layers import placeholders, references, schema, validation, values
 from ecap.config.layers.layer import Found, Layer, Source
 from ecap.config.layers.references import Read, Reference
 from ecap.config.settings.tree import Settings
@@ -23,10 +23,11 @@ class Draft:
 
     @cached_property
     def _referring(self) -> Mapping[str, Any]:
+        """Of secrets alone: no other setting is ever replaced by what a store holds."""
         return {
             key: value
             for key, value in self.values.items()
-            if references.refers(value) and not self.found[key].given.final
+            if references.refers(value) and _may_refer(key) and not self.found[key].given.final
         }
 
     def references(self) -> dict[Reference, str]:
@@ -60,13 +61,25 @@ def draft(layers: Mapping[Source, Layer], environ: Mapping[str, str]) -> Draft:
 def drafted(found: Mapping[str, Found], environ: Mapping[str, str]) -> Draft:
     """Raises as `draft`."""
     validation.refuse_plain_secrets(found)
-    values = {
-        key: placeholders.expand(entry.given.value, environ, where=_where(key, entry))
-        if entry.given.expands
-        else entry.given.value
-        for key, entry in found.items()
-    }
-    return Draft(found, values)
+    written = {key: _value(key, entry, environ) for key, entry in found.items()}
+    validation.refuse_misplaced_references(written, found)
+    return Draft(found, written)
+
+
+def _value(key: str, entry: Found, environ: Mapping[str, str]) -> Any:
+    if entry.source == "defaults":
+        return entry.given.value
+    value = values.checked(entry.given.value, where=_where(key, entry))
+    if entry.given.expands:
+        value = placeholders.expand(value, environ, where=_where(key, entry))
+    if isinstance(value, str) and _may_refer(key):
+        return references.trimmed(value)
+    return value
+
+
+def _may_refer(key: str) -> bool:
+    setting = schema.known(key)
+    return setting is not None and setting.secret
 
 
 def _where(key: str, entry: Found) -> str:

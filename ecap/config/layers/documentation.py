@@ -30,7 +30,8 @@ which it hides.
   `vault.config_path`. A name in `*` is free; SERVICE is each of the eight.
 - `${NAME}` and `${NAME:default}` are read in files and ConfigMaps; `$${` is a plain `${`.
 - Secrets are written as references: `vault:path#key`, `k8s:name/key`, `file:/path`, or `enc:...`
-  made by `ecap secrets put --enc`. What comes out of a secret store is never read as a reference.
+  made by `ecap secrets put --enc`, and no other setting takes one. What comes out of a secret store
+  is never read as a reference; line ends behind a secret are no part of it.
 - A change of a **live** setting reaches every process in milliseconds, and takes effect for
   what begins from then on. The others are taken by a restart, and a change while ECAP runs is
   refused with the reason given here.

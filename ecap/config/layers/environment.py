@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from ecap.config.layers import keys, schema
+from ecap.config.layers import keys, layer, misspelt, schema, values, yaml_text
 from ecap.config.layers.layer import Given, Layer
 from ecap.errors import Misconfigured
 
@@ -17,16 +15,20 @@ PREFIX = "ECAP__"
 def read(environ: Mapping[str, str]) -> Layer:
     """Where the setting is not text, what begins with `[` or `{` is a YAML list or mapping.
 
-    Raises Misconfigured when one variable sets a value and another a branch of it.
+    Raises Misconfigured when one variable sets a value and another a branch of it, for one
+    that is set to nothing, and for one that only looks as if it set something.
     """
-    values: dict[str, Given] = {}
+    found: dict[str, Given] = {}
     for name in sorted(environ):
         if not name.startswith(PREFIX):
+            misspelt.refuse(name, environ[name])
             continue
+        if not environ[name]:
+            raise Misconfigured(f"{name} is set to nothing: give it a value or unset it")
         for leaf, value in leaves(name, key_of(name), environ[name]).items():
-            values[leaf] = Given(value, name)
-    _one_shape(values)
-    return Layer("environment", values)
+            found[leaf] = Given(value, name)
+    layer.refuse_two_shapes(found)
+    return Layer("environment", found)
 
 
 def key_of(name: str) -> str:
@@ -39,6 +41,7 @@ def key_of(name: str) -> str:
 
 def leaves(name: str, key: str, text: str) -> Mapping[str, Any]:
     """The settings that `text`, given at `name` for `key`, means."""
+    values.checked(text, where=f"{name}: {key}")
     if schema.is_text(key):
         return {key: text}
     value = parsed(name, text)
@@ -51,17 +54,4 @@ def parsed(place: str, text: str) -> Any:
     """Lists and mappings in YAML's flow style; anything else stays text."""
     if not text.startswith(("[", "{")):
         return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        # Not `from`: the parser quotes the text.
-        raise Misconfigured(f"{place}: not a valid list or mapping") from None
-
-
-def _one_shape(values: Mapping[str, Given]) -> None:
-    for key, given in values.items():
-        for branch in keys.ancestors(key):
-            if branch in values:
-                raise Misconfigured(
-                    f"{values[branch].place} sets {branch} as a value, {given.place} as a section"
-                )
+    return yaml_text.value(text, place=place)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from ecap.config.layers import keys
+from ecap.errors import Misconfigured
 
 Source = Literal[
     "defaults", "base", "environment-file", "kubernetes", "vault", "environment", "override"
@@ -82,6 +83,16 @@ def laid_over(lower: Mapping[str, Found], layer: Layer) -> dict[str, Found]:
         hides = () if below is None else ((below.source, below.given), *below.hides)
         found[key] = Found(layer.source, given, hides)
     return found
+
+
+def refuse_two_shapes(values: Mapping[str, Given]) -> None:
+    """Raises Misconfigured when one layer says both `a` and `a.b`."""
+    for key, given in values.items():
+        for branch in keys.ancestors(key):
+            if branch in values:
+                raise Misconfigured(
+                    f"{values[branch].place} sets {branch} as a value, {given.place} as a section"
+                )
 
 
 def combined(*layers: Layer) -> Layer:

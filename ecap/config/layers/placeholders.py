@@ -11,6 +11,8 @@ from typing import Any
 
 from ecap.errors import Misconfigured
 
+_DEEPEST = 16
+_LONGEST = 64 * 1024  # variables of variables can double a text again and again
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -29,8 +31,11 @@ class _Text:
     def __init__(self, environ: Mapping[str, str], where: str) -> None:
         self._environ = environ
         self._where = where
+        self._length = 0
 
-    def expand(self, text: str, within: tuple[str, ...]) -> str:
+    def expand(self, text: str, within: tuple[str, ...], depth: int = 0) -> str:
+        if depth > _DEEPEST:
+            raise Misconfigured(f"{self._where}: placeholders are nested too deeply")
         parts: list[str] = []
         at = 0
         while (found := text.find("${", at)) != -1:
@@ -40,8 +45,11 @@ class _Text:
                 continue
             parts.append(text[at:found])
             end = self._end(text, found + 2)
-            parts.append(self._variable(text[found + 2 : end], within))
+            parts.append(self._variable(text[found + 2 : end], within, depth))
             at = end + 1
+            self._length += len(parts[-1])
+            if self._length > _LONGEST:
+                raise Misconfigured(f"{self._where}: placeholders make the text too long")
         parts.append(text[at:])
         return "".join(parts)
 
@@ -56,7 +64,7 @@ class _Text:
                     return at
         raise Misconfigured(f"{self._where}: '${{' has no closing '}}'")
 
-    def _variable(self, body: str, within: tuple[str, ...]) -> str:
+    def _variable(self, body: str, within: tuple[str, ...], depth: int) -> str:
         name, has_default, default = body.partition(":")
         if not _NAME.match(name):
             raise Misconfigured(f"{self._where}: write ${{NAME}} or ${{NAME:default}}")
@@ -65,7 +73,7 @@ class _Text:
             raise Misconfigured(f"{self._where}: variables refer to each other: {circle}")
         found = self._environ.get(name)
         if found is not None:
-            return self.expand(found, (*within, name)) if "${" in found else found
+            return self.expand(found, (*within, name), depth + 1) if "${" in found else found
         if not has_default and within:
             # The name comes out of a variable's text, which may be a secret.
             raise Misconfigured(
@@ -76,4 +84,4 @@ class _Text:
                 f"{self._where}: the environment variable {name} is not set;"
                 f" set it or write ${{{name}:default}}"
             )
-        return self.expand(default, within)
+        return self.expand(default, within, depth + 1)

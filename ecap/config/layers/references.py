@@ -1,5 +1,6 @@
 """Secret references in values: `vault:path#key`, `k8s:name/key`, `enc:token`, `file:/path`.
 
+Only a setting of secret type may hold one: what any other setting holds is shown.
 What a reference stands for is final: it is never read as a reference again, so
 whoever may write a secret cannot make it point elsewhere.
 """
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ecap.errors import Misconfigured
@@ -47,6 +47,16 @@ def is_reference(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(_SCHEMES)
 
 
+def well_formed(value: Any) -> bool:
+    if not is_reference(value):
+        return False
+    try:
+        parse(value, where="")
+    except Misconfigured:
+        return False
+    return True
+
+
 def refers(value: Any) -> bool:
     """Whether it is a reference, or a list with one in it."""
     if isinstance(value, list | tuple):
@@ -79,17 +89,12 @@ def substitute(value: Any, read: Mapping[Reference, str] | Read, *, where: str) 
     if not is_reference(value):
         return value
     reference = parse(value, where=where)
-    return read[reference] if isinstance(read, Mapping) else read(reference)
+    return trimmed(read[reference] if isinstance(read, Mapping) else read(reference))
 
 
-def read_file(reference: Reference, *, where: str) -> str:
-    path = Path(reference.target)
-    try:
-        return path.read_text().strip()
-    except OSError as exc:
-        raise Misconfigured(
-            f"{where}: cannot read the secret file {path}: {exc.strerror};"
-            " create it with mode 0600 or name another"
-        ) from exc
-    except UnicodeDecodeError:
-        raise Misconfigured(f"{where}: the secret file {path} is not UTF-8 text") from None
+def trimmed(secret: str) -> str:
+    """Without the line ends that editors, `echo` and `kubectl --from-file` leave behind it.
+
+    The same for every store; spaces, and line ends inside it, belong to the secret.
+    """
+    return secret.rstrip("\r\n")

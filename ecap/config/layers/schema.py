@@ -6,7 +6,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -138,8 +138,12 @@ def _field(
         return
     mapping = next((k for k in _options(annotation) if typing.get_origin(k) is dict), None)
     if mapping is not None:
-        value = typing.get_args(mapping)[1]
-        yield from _field(f"{key}.{ANY}", value, field, fixed, None)
+        name, value = typing.get_args(mapping)
+        known = typing.get_args(name) if typing.get_origin(name) is typing.Literal else (ANY,)
+        for one in known:
+            below = default.get(one) if isinstance(default, Mapping) else None
+            for setting in _field(f"{key}.{one}", value, field, fixed, below):
+                yield replace(setting, required=setting.required and setting.key != f"{key}.{one}")
         return
     yield Setting(
         key=key,

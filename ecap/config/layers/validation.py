@@ -51,12 +51,15 @@ def _validate(
 
 
 def _explain(key: str, error: Any, found: Mapping[str, Found]) -> str:
+    if error["loc"][-1:] == ("[key]",):  # of a mapping whose names are known
+        key = key.removesuffix(".[key]")
+        return f"{where(key, found)}{schema.unknown(key)}"
     place = where(key, found)
     if error["type"] == "extra_forbidden":
         return f"{place}{schema.unknown(key)}"
     if error["type"] == "missing":
         return f"{place}{key}: a value is required; set it in a file or as {variable(key)}"
-    return f"{place}{key}: {error['msg']}"
+    return f"{place}{key}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def where(key: str, found: Mapping[str, Found]) -> str:
@@ -88,6 +91,20 @@ def refuse_plain_secrets(found: Mapping[str, Found]) -> None:
             raise Misconfigured(
                 f"{entry.given.place}: {key} is a secret: store it with `ecap secrets put`"
                 " and write a reference (vault:path#key, k8s:name/key, enc:..., file:/path)"
+            )
+
+
+def refuse_misplaced_references(values: Mapping[str, Any], found: Mapping[str, Found]) -> None:
+    """`values` are what counts, placeholders read. What is not a secret is shown to
+    whoever asks, so nothing of a store may come to stand there."""
+    for key, value in values.items():
+        setting = schema.known(key)
+        if setting is None or setting.secret or found[key].given.final:
+            continue
+        if references.refers(value):
+            raise Misconfigured(
+                f"{found[key].given.place}: {key} is no secret, so it takes no reference"
+                " (vault:, k8s:, enc:, file:): write the value itself"
             )
 
 

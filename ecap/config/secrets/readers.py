@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from ecap.config.layers import references
 from ecap.config.layers.references import Reference
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.errors import Misconfigured
@@ -16,7 +15,7 @@ Reader = Callable[[Reference, str], Awaitable[str]]
 
 class SecretReaders:
     def __init__(self, readers: Mapping[str, Reader]) -> None:
-        self._readers = {"file": _from_file, **readers}
+        self._readers = readers
 
     async def fetch(self, wanted: Mapping[Reference, str]) -> Mapping[Reference, str]:
         found = await asyncio.gather(*(self._read(ref, where) for ref, where in wanted.items()))
@@ -36,10 +35,6 @@ _MISSING = {
     "k8s": "kubernetes.enabled is off",
     "enc": "there is no keyring; set keyring.source",
 }
-
-
-async def _from_file(reference: Reference, where: str) -> str:
-    return references.read_file(reference, where=where)
 
 
 def from_keyring(keys: LiveKeyring) -> Reader:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -25,6 +25,8 @@ def _read(value: Any) -> bool | str:
     raise ValueError("write true, false or a share such as 25%")
 
 
+FlagName = Literal["checkout"]
+"""Each is the name of a `Feature`: one that nothing asks for would be a slip of the pen."""
 Flag = Annotated[bool | str, BeforeValidator(_read)]
 
 
@@ -35,7 +37,7 @@ class Feature:
     name: str
     default: bool
 
-    def on(self, flags: Mapping[str, bool | str], who: str) -> bool:
+    def on(self, flags: Mapping[Any, bool | str], who: str) -> bool:
         """The same for one `who` at any time and in any process; a larger share keeps
         everybody of a smaller one."""
         flag = flags.get(self.name, self.default)

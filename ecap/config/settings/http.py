@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
+from ecap.config.settings.addresses import Host, Network, Origin
 from ecap.config.settings.section import LISTENER, Section
 
 
 class Cors(Section):
-    origins: tuple[str, ...] = Field((), description='allowed origins; "*" allows any')
+    origins: tuple[Origin, ...] = Field((), description='allowed origins; "*" allows any')
     max_age_s: int = Field(
         600, ge=0, le=86400, description="how long a browser may keep a preflight's answer"
     )
 
 
 class Http(Section):
-    host: Annotated[str, LISTENER] = Field(
+    host: Annotated[Host, LISTENER] = Field(
         "127.0.0.1", description="address the front door listens on"
     )
     port: Annotated[int, LISTENER] = Field(
@@ -32,7 +33,7 @@ class Http(Section):
     max_request_timeout_s: float = Field(
         60.0, ge=1, le=3600, description="longest deadline a request may ask for"
     )
-    trusted_proxies: tuple[str, ...] = Field(
+    trusted_proxies: tuple[Network, ...] = Field(
         ("127.0.0.1/32", "::1/128"), description="peers whose X-Forwarded-For is believed"
     )
     gzip_min_bytes: int = Field(
@@ -42,3 +43,9 @@ class Http(Section):
     metrics_token: SecretStr | None = Field(
         None, description="bearer token of the Prometheus scraper; operators may read too"
     )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.request_timeout_s > self.max_request_timeout_s:
+            raise ValueError("request_timeout_s is above max_request_timeout_s")
+        return self

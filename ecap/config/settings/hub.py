@@ -32,6 +32,13 @@ class Hub(Section):
     file_poll_s: float = Field(
         5.0, ge=0.05, le=3600, description="files are looked at even without an event"
     )
+    file_settle_s: float = Field(
+        3.0,
+        ge=0,
+        le=60,
+        description="a file that says less than before, as an empty one, or ends within a line"
+        " counts when it has been left alone for this long: it may be half written",
+    )
 
     @model_validator(mode="after")
     def _patient(self) -> Self:

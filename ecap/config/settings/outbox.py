@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from ecap.config.settings.section import Section
 
@@ -17,3 +19,9 @@ class Outbox(Section):
     retention_s: int = Field(
         7 * 86400, ge=60, le=366 * 86400, description="how long sent events are kept for a refill"
     )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.poll_min_s > self.poll_max_s:
+            raise ValueError("poll_min_s is above poll_max_s")
+        return self

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+
+# What msgpack, the wire and the history can carry.
+_INTEGERS = range(-(2**63), 2**63)
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _fits(cls, value: Any) -> Any:
+        """Text of a variable becomes a number only here."""
+        items = value.values() if isinstance(value, dict) else (value,)
+        if any(isinstance(item, int) and item not in _INTEGERS for item in items):
+            raise ValueError("the number has more than 64 bits")
+        return value
 
 
 @dataclass(frozen=True)

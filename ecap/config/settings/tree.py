@@ -19,7 +19,7 @@ from ecap.config.settings.connections.smtp import Smtp
 from ecap.config.settings.connections.telemetry import Telemetry
 from ecap.config.settings.connections.vault import Vault
 from ecap.config.settings.connections.webhook import Webhook
-from ecap.config.settings.flags import Flag
+from ecap.config.settings.flags import Flag, FlagName
 from ecap.config.settings.http import Http
 from ecap.config.settings.hub import Hub
 from ecap.config.settings.keyring import Keyring
@@ -27,6 +27,7 @@ from ecap.config.settings.limits import Limits
 from ecap.config.settings.log import Log
 from ecap.config.settings.mesh import Mesh
 from ecap.config.settings.outbox import Outbox
+from ecap.config.settings.secrets import Secrets
 from ecap.config.settings.section import AT_START, CONNECTION, Section
 from ecap.config.settings.services.auth import Auth
 from ecap.config.settings.services.deployments import Services
@@ -50,6 +51,7 @@ class Settings(Section):
     vault: Annotated[Vault, CONNECTION] = Vault()
     kubernetes: Annotated[Kubernetes, CONNECTION] = Kubernetes()
     keyring: Annotated[Keyring, AT_START] = Keyring()
+    secrets: Secrets = Secrets()
     hub: Hub = Hub()
     smtp: Smtp = Smtp()
     webhook: Webhook = Webhook()
@@ -63,6 +65,6 @@ class Settings(Section):
     notifications: Notifications = Notifications()
     telemetry: Telemetry = Telemetry()
     services: Services = Services()
-    flags: dict[str, Flag] = Field(
+    flags: dict[FlagName, Flag] = Field(
         {}, description="true, false or a share of the users, as 25%; `checkout`: new orders"
     )

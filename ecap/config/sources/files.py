@@ -3,11 +3,16 @@ mounted ConfigMap. The only module that imports watchdog.
 
 Events only say "look"; what counts is what a look finds. A look without an event,
 now and then, covers file systems that send none.
+
+Some write a file in pieces: empty first, then half of it, the rest a second later. What
+does not parse waits for its rest by itself; what parses and may be half of something
+waits until it has been left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -41,6 +46,7 @@ class FileSource:
         *,
         debounce_s: float,
         poll_s: float,
+        settle_s: float,
         health: SourceHealth,
     ) -> None:
         self.health = health
@@ -48,10 +54,14 @@ class FileSource:
         self._read = read
         self._debounce_s = debounce_s
         self._poll_s = poll_s
+        self._settle_s = settle_s
+        self._seen: tuple[bytes, ...] = ()
+        self._seen_at = 0.0
 
-    def reconfigure(self, *, debounce_s: float, poll_s: float) -> None:
+    def reconfigure(self, *, debounce_s: float, poll_s: float, settle_s: float) -> None:
         self._debounce_s = debounce_s
         self._poll_s = poll_s
+        self._settle_s = settle_s
 
     async def watch(self) -> AsyncIterator[Reading]:
         last: Mapping[Source, Layer] | None = None
@@ -65,6 +75,10 @@ class FileSource:
                     if exc.detail != self.health.last_error:
                         self.health.failed(exc, reachable=True)
                 else:
+                    wait_s = await asyncio.to_thread(self._unsettled_s, layers, last)
+                    if wait_s > 0:
+                        await watch.event(timeout_s=wait_s)
+                        continue
                     if layers != last:
                         self.health.changed()
                         yield Reading("files read" if last is None else "files changed", layers)
@@ -77,8 +91,33 @@ class FileSource:
                     if not await watch.event(timeout_s=self._debounce_s):
                         break
 
+    def _unsettled_s(
+        self, layers: Mapping[Source, Layer], last: Mapping[Source, Layer] | None
+    ) -> float:
+        """How long `layers` has to be left alone before it counts."""
+        contents = tuple(map(_content, self._paths))
+        now = time.monotonic()
+        if contents != self._seen:
+            self._seen, self._seen_at = contents, now
+        if last is None or layers == last:
+            return 0.0
+        if _says_less(layers, last) or any(not one.endswith(b"\n") for one in contents if one):
+            return self._seen_at + self._settle_s - now
+        return 0.0
+
     def _concerned(self) -> frozenset[Path]:
         return frozenset(path for file in self._paths for path in _concerned(file))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _says_less(layers: Mapping[Source, Layer], last: Mapping[Source, Layer]) -> bool:
+    return any(last[source].values.keys() - layers[source].values.keys() for source in last)
 
 
 def _concerned(path: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ import random
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 from ecap.config.layers import environment, schema, yaml_text
-from ecap.config.layers.layer import Given, Layer, combined
+from ecap.config.layers.layer import Given, Layer, combined, refuse_two_shapes
 from ecap.config.layers.references import Reference
 from ecap.config.settings.connections.kubernetes import Kubernetes
 from ecap.config.sources.kubernetes_api import Bookmark, Gone, Item, Kind, KubernetesApi
@@ -65,6 +65,8 @@ class KubernetesSource:
         item = self._items.get("secrets", {}).get(reference.target)
         if item is None:
             item = await self._api.secret(reference.target)
+        if item is not None and reference.item in item.binary:
+            raise Misconfigured(f"{where}: {reference.name} is not UTF-8 text")
         if item is None or reference.item not in item.values:
             raise Misconfigured(
                 f"{where}: Kubernetes has no {reference.name} in the namespace"
@@ -137,11 +139,15 @@ def as_layer(item: Item) -> Layer:
     values: dict[str, Given] = {}
     for part in _parts(item):
         values.update(part)
+    refuse_two_shapes(values)
     return Layer("kubernetes", values)
 
 
 def _parts(item: Item) -> Iterator[Mapping[str, Given]]:
     secret = item.kind == "secrets"
+    for name in sorted(item.binary):
+        if not secret or name.startswith(environment.PREFIX) or schema.known(name):
+            raise Misconfigured(f"{item.kind[:-1]} {item.name}/{name}: not UTF-8 text")
     for name, text in sorted(item.values.items()):
         place = f"{'secret' if secret else 'configmap'} {item.name}/{name}"
         if name.endswith((".yaml", ".yml")) and not secret:

@@ -36,6 +36,8 @@ class Item:
     version: str
     values: Mapping[str, str] = field(repr=False)
     deleted: bool = False
+    binary: frozenset[str] = frozenset()
+    """Keys of what is no text, as a key store: an error where a setting or reference means it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +162,23 @@ async def _body(response: Any) -> Any:
 def _item(kind: Kind, found: Mapping[str, Any], *, deleted: bool = False) -> Item:
     data: Mapping[str, str] = found.get("data") or {}
     name = str(found["metadata"]["name"])
-    values = dict(data) if kind == "configmaps" else {k: _text(name, k, v) for k, v in data.items()}
-    return Item(kind, name, str(found["metadata"]["resourceVersion"]), values, deleted)
+    texts = dict(data) if kind == "configmaps" else {k: _text(v) for k, v in data.items()}
+    binary = {key for key, text in texts.items() if text is None}
+    return Item(
+        kind,
+        name,
+        str(found["metadata"]["resourceVersion"]),
+        {key: text for key, text in texts.items() if text is not None},
+        deleted,
+        frozenset(binary | (found.get("binaryData") or {}).keys()),
+    )
 
 
-def _text(name: str, key: str, encoded: str) -> str:
+def _text(encoded: str) -> str | None:
     try:
         return base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        return ""  # binary, as a key store; no setting and no reference can mean it
+        return None
 
 
 @contextmanager

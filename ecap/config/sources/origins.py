@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ecap import logs
 from ecap.config.layers import assembly, environment
 from ecap.config.layers.layer import Layer, Source, combined
+from ecap.config.secrets.folders import SecretFiles
 from ecap.config.secrets.keyring import live
 from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.config.secrets.readers import Reader, SecretReaders, from_keyring
@@ -19,6 +20,7 @@ from ecap.config.settings.tree import Settings
 from ecap.config.sources import kubernetes_api, startup
 from ecap.config.sources.files import FileSource
 from ecap.config.sources.kubernetes import KubernetesSource, as_layer
+from ecap.config.sources.secret_files import SecretFileSource
 from ecap.config.sources.source import EnvironmentSource, LiveSource, SourceHealth
 from ecap.config.sources.vault import VaultSource
 
@@ -33,6 +35,7 @@ class Origins:
     """What every source says at the start."""
     sources: tuple[LiveSource, ...]
     files: FileSource
+    secret_files: SecretFileSource
     secrets: SecretReaders
     keyring: LiveKeyring
     """Whoever opened this watches it."""
@@ -64,11 +67,18 @@ async def open_origins(
         "environment": from_variables,
     }
     files = _files(environ, settings, wall)
+    secret_files = SecretFileSource(
+        SecretFiles.of(settings.secrets, state_dir=settings.state_dir),
+        poll_s=settings.hub.file_poll_s,
+        settle_s=settings.hub.file_settle_s,
+        health=SourceHealth("secret files", wall=wall),
+    )
     sources: list[LiveSource] = [
         files,
+        secret_files,
         EnvironmentSource(given["environment"], health=SourceHealth("environment", wall=wall)),
     ]
-    readers: dict[str, Reader] = {"enc": from_keyring(keys)}
+    readers: dict[str, Reader] = {"file": secret_files.read, "enc": from_keyring(keys)}
     session: VaultSession | None = None
     async with AsyncExitStack() as stack:
         if settings.vault.address is not None:
@@ -91,7 +101,10 @@ async def open_origins(
             given["kubernetes"] = combined(Layer("kubernetes", {}), *parts)
             readers["k8s"] = watched.read
             sources.append(watched)
-        yield Origins(settings, given, tuple(sources), files, SecretReaders(readers), keys, session)
+        found_secrets = SecretReaders(readers)
+        yield Origins(
+            settings, given, tuple(sources), files, secret_files, found_secrets, keys, session
+        )
 
 
 def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], float]) -> FileSource:
@@ -102,5 +115,6 @@ def _files(environ: Mapping[str, str], settings: Settings, wall: Callable[[], fl
         lambda: startup.files(environ),
         debounce_s=settings.hub.debounce_s,
         poll_s=settings.hub.file_poll_s,
+        settle_s=settings.hub.file_settle_s,
         health=SourceHealth("files", wall=wall),
     )

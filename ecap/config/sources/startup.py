@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 import ecap
 from ecap import logs
-from ecap.config.layers import assembly, environment, references, schema, validation, yaml_text
+from ecap.config.layers import assembly, environment, schema, validation, yaml_text
 from ecap.config.layers.assembly import Draft
 from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.references import Reference
+from ecap.config.secrets.folders import SecretFiles
 from ecap.config.secrets.keyring import stores
 from ecap.config.secrets.keyring.ring import Keyring
 from ecap.config.secrets.vault import kv
 from ecap.config.settings.connections.vault import Vault
 from ecap.config.settings.keyring import Keyring as KeyringSection
+from ecap.config.settings.secrets import Secrets
 from ecap.config.settings.tree import Settings
 from ecap.config.sources import last_good
 from ecap.errors import Misconfigured
@@ -149,7 +151,7 @@ class Reader:
     def read(self, reference: Reference) -> str:
         where = self._places.get(reference, reference.name)
         if reference.scheme == "file":
-            return references.read_file(reference, where=where)
+            return self._secret_files().text(reference, where=where)
         if reference.scheme == "vault":
             return kv.item(self._vault(where), reference, where=where)
         if reference.scheme == "enc":
@@ -164,6 +166,11 @@ class Reader:
         if section.address is None or section.config_path is None:
             return None
         return kv.layer(self._vault("vault.config_path"), section.config_path)
+
+    def _secret_files(self) -> SecretFiles:
+        values, found = self._plain.values, self._plain.found
+        section = validation.section(Secrets, "secrets", values, found)
+        return SecretFiles.of(section, state_dir=Path(values["state_dir"]))
 
     def _vault_section(self) -> Vault:
         return validation.section(Vault, "vault", self._plain.values, self._plain.found)

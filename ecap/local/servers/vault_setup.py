@@ -19,6 +19,8 @@ DATABASE_ROLE = "ecap-database"
 ROLES = (ROLE, DATABASE_ROLE, OPERATOR_ROLE)
 
 TRANSIT_KEY = "ecap"
+SECRETS = "ecap/"
+"""What the operator may write, and the services read, begins with it."""
 LEASES = "ecap"
 """Role of the database engine, and name of its connection."""
 OWNER = "ecap"
@@ -69,15 +71,15 @@ def _policy(role: str, mount: str) -> str:
         rules = {f"database/config/{LEASES}": ("create", "update")}
     elif role == OPERATOR_ROLE:
         rules = {
-            f"{mount}/data/ecap/*": ("create", "read", "update"),
-            f"{mount}/metadata/ecap/*": ("read", "list"),
+            f"{mount}/data/{SECRETS}*": ("create", "read", "update"),
+            f"{mount}/metadata/{SECRETS}*": ("read", "list"),
             f"transit/encrypt/{TRANSIT_KEY}": ("update",),
             f"transit/decrypt/{TRANSIT_KEY}": ("update",),
         }
     else:
         rules = {
-            f"{mount}/data/ecap/*": ("read",),
-            f"{mount}/metadata/ecap/*": ("read", "list"),
+            f"{mount}/data/{SECRETS}*": ("read",),
+            f"{mount}/metadata/{SECRETS}*": ("read", "list"),
             f"transit/decrypt/{TRANSIT_KEY}": ("update",),
             f"database/creds/{LEASES}": ("read",),
             # By its id, which only the process knows that leased it.

@@ -56,7 +56,7 @@ CHANGES: Mapping[str, tuple[Any, ...]] = {
     "notifications.max_attempts": (1, 2),
     "smtp.sender": ("a@example.com", "b@example.com"),
     "smtp.password": ("one", "two"),
-    "webhook.url": ("http://a", "http://b"),
+    "webhook.url": ("https://a", "https://b"),
     "webhook.signing_key": ("one", "two"),
 }
 BASE = changed(BARE, {"webhook.signing_key": "zero"})
@@ -117,11 +117,11 @@ async def test_a_refused_change_leaves_everything_as_it_was() -> None:
             "stream.late_after_s": 5,
             "smtp.host": None,
         }
-        bad |= {"http.trusted_proxies": ["nowhere"], "http.max_body_bytes": 77_000}
+        bad |= {"mesh.service_key": "no key", "http.max_body_bytes": 77_000}
         names = ("orders", "fraud-0", "streams-0")
         running = {name: await _open(stack, name, BASE, feed) for name in names}
         await feed.tell(changed(BASE, bad))
-        assert "http.trusted_proxies" in feed.refusals["orders"]
+        assert "mesh" in feed.refusals["orders"]
         assert "fraud.review_score (90) is above fraud.deny_score (80)" in feed.refusals["fraud-0"]
         assert "smtp.host" in feed.refusals["streams-0"]
         for name, found in running.items():

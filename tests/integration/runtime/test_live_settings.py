@@ -31,7 +31,7 @@ READ = {
     "orders.max_lines": "serve/orders/draft.py",
     "orders.max_quantity": "serve/orders/draft.py",
     "orders.idempotency_ttl_s": "serve/orders/service.py",
-    "flags.*": "serve/orders/placement.py",
+    "flags.checkout": "serve/orders/placement.py",
     "hub.hold_s": "config/rollout/rollout.py",
     "hub.stale_after_s": "config/rollout/rollout.py",
     "hub.retry_s": "config/rollout/rollout.py",

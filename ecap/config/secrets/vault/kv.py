@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecap.config.layers.layer import Given, Layer
+from ecap.config.layers.layer import Given, Layer, refuse_two_shapes
 from ecap.config.layers.references import Reference
 from ecap.errors import Misconfigured
 
@@ -37,10 +37,9 @@ def as_layer(path: str, found: Secret | None) -> Layer:
         return Layer("vault", {})
     version = str(found.version) if found.version else None
     place = f"vault:{path}"
-    return Layer(
-        "vault",
-        {
-            key: Given(value, f"{place}#{key}", final=True, version=version)
-            for key, value in found.values.items()
-        },
-    )
+    values = {
+        key: Given(value, f"{place}#{key}", final=True, version=version)
+        for key, value in found.values.items()
+    }
+    refuse_two_shapes(values)
+    return Layer("vault", values)

@@ -7,11 +7,12 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from ecap.config.settings.addresses import Servers
 from ecap.config.settings.section import Section
 
 
 class Kafka(Section):
-    bootstrap_servers: str | None = Field(None, description="unset: `ecap up` starts a broker")
+    bootstrap_servers: Servers | None = Field(None, description="unset: `ecap up` starts a broker")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
         "PLAINTEXT", description="TLS and log-in of the brokers"
     )

@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from ecap.config.settings.addresses import Host
 from ecap.config.settings.section import CONNECTION, Section
 
 
 class Postgres(Section):
-    host: Annotated[str | None, CONNECTION] = Field(
+    host: Annotated[Host | None, CONNECTION] = Field(
         None, description="unset: `ecap up` starts an embedded server"
     )
     port: Annotated[int, CONNECTION] = Field(5432, ge=1, le=65535, description="port of the server")

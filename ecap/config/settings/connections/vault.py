@@ -7,11 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from ecap.config.settings.addresses import Url
 from ecap.config.settings.section import Section
 
 
 class Vault(Section):
-    address: str | None = Field(None, description="unset: `ecap up` starts an OpenBao server")
+    address: Url | None = Field(None, description="unset: `ecap up` starts an OpenBao server")
     mount: str = Field("secret", description="mount of the KV engine")
     kv_version: Literal[1, 2] = Field(2, description="2 keeps versions; 1 does not")
     namespace: str | None = Field(None, description="namespace of every request")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from ecap.config.settings.addresses import Email, Url
 from ecap.config.settings.section import CONNECTION, TOKENS, Section
 
 
@@ -21,13 +22,13 @@ class Auth(Section):
     )
     argon2_memory_kib: int = Field(19456, ge=8192, le=1 << 20, description="OWASP minimum 19 MiB")
     argon2_iterations: int = Field(2, ge=1, le=20, description="passes over the memory")
-    jwks_url: Annotated[str | None, CONNECTION] = Field(
+    jwks_url: Annotated[Url | None, CONNECTION] = Field(
         None, description="unset: the auth service behind the front door"
     )
     clock_skew_s: float = Field(
         5.0, ge=0, le=300, description="tolerated between machines when tokens are checked"
     )
-    admin_email: str | None = Field(
+    admin_email: Email | None = Field(
         None, description="the first administrator; unset: none is created"
     )
     admin_password: SecretStr | None = Field(None, description="creates the first administrator")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ecap.config.settings.amounts import Amount, Limit
 from ecap.config.settings.section import Section
 
 RuleCode = Literal[
@@ -28,12 +29,10 @@ class Fraud(Section):
     )
     review_score: int = Field(50, ge=1, le=100, description="from this score an order is reviewed")
     deny_score: int = Field(80, ge=1, le=100, description="from this score an order is denied")
-    amount_review: Decimal = Field(
+    amount_review: Limit = Field(
         Decimal("2000.00"), description="an order of this amount is reviewed"
     )
-    amount_deny: Decimal = Field(
-        Decimal("10000.00"), description="an order of this amount is denied"
-    )
+    amount_deny: Limit = Field(Decimal("10000.00"), description="an order of this amount is denied")
     velocity_window_s: int = Field(
         60, ge=1, le=31 * 86400, description="orders of one user are counted over this"
     )
@@ -43,16 +42,14 @@ class Fraud(Section):
     spend_window_s: int = Field(
         3600, ge=1, le=31 * 86400, description="spending of one user is added up over this"
     )
-    spend_amount: Decimal = Field(
-        Decimal("5000.00"), description="more in the window is suspicious"
-    )
+    spend_amount: Limit = Field(Decimal("5000.00"), description="more in the window is suspicious")
     card_window_s: int = Field(
         600, ge=1, le=31 * 86400, description="cards of one user are counted over this"
     )
     card_count: int = Field(
         3, ge=2, le=100_000, description="different cards of one user in the window"
     )
-    card_small_amount: Decimal = Field(
+    card_small_amount: Amount = Field(
         Decimal("10.00"), description="an order up to this looks like a card being tested"
     )
     travel_kmh: float = Field(
@@ -61,7 +58,7 @@ class Fraud(Section):
     travel_min_km: float = Field(
         100.0, ge=0, le=20_000, description="shorter distances are not judged"
     )
-    takeover_amount: Decimal = Field(
+    takeover_amount: Amount = Field(
         Decimal("200.00"), description="from a new device with a new card: account take-over"
     )
     weights: dict[RuleCode, Annotated[int, Field(ge=0, le=100)]] = Field(

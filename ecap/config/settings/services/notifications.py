@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from ecap.config.settings.section import Section
 
@@ -23,3 +25,9 @@ class Notifications(Section):
     claim_s: float = Field(
         30.0, ge=0.5, le=3600, description="a claim of a dead worker is free again after this"
     )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.backoff_s > self.backoff_max_s:
+            raise ValueError("backoff_s is above backoff_max_s")
+        return self

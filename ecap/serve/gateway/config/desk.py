@@ -17,6 +17,7 @@ from ecap.serve.gateway.config.models import (
     Applied,
     Diff,
     DiffQuery,
+    Edits,
     History,
     HistoryQuery,
     Judged,
@@ -61,11 +62,23 @@ class HubDesk:
         return Setting.model_validate(found["setting"]), found["version"]
 
     async def put(self, key: str, body: NewValue, *, author: str, version: int) -> Applied:
+        wish = Edits(
+            sets={key: body.value},
+            reason=body.reason,
+            expires_s=body.expires_s,
+            canary=body.canary,
+        )
+        return await self.patch(wish, author=author, version=version)
+
+    async def patch(self, body: Edits, *, author: str, version: int) -> Applied:
         expires_at = None if body.expires_s is None else time.time() + body.expires_s
-        canary = None if body.canary is None else Canary(**body.canary.model_dump())
-        edit = Edit({key: body.value}, expires_at=expires_at)
         change = Change(
-            edit=edit, author=author, reason=body.reason, version=version, canary=canary
+            edit=Edit(dict(body.sets), body.unsets, expires_at),
+            author=author,
+            reason=body.reason,
+            version=version,
+            canary=None if body.canary is None else Canary(**body.canary.model_dump()),
+            dry_run=body.dry_run,
         )
         return Applied.model_validate(await self._ask("change", change))
 

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from ecap.config.layers import values
 from ecap.serve.endpoints.models import Model, Text
 
 # PostgreSQL's bigint, with room to count on.
 _MOST = 2**53
 Key = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+
+def _value(value: Any) -> Any:
+    said = values.problem(value)
+    if said is not None:
+        raise ValueError(said)
+    return value
+
+
+Value = Annotated[Any, AfterValidator(_value)]
+"""What any setting's value may be; the wire to the hub carries nothing else."""
 Version = Annotated[int, Field(ge=1, le=_MOST)]
 
 
@@ -54,7 +66,7 @@ class CanaryWish(Model):
 
 
 class NewValue(Model):
-    value: Any = Field(description="secrets as references: vault:path#key, k8s:name/key, enc:...")
+    value: Value = Field(description="secrets as references: vault:path#key, k8s:name/key, enc:...")
     reason: Text
     expires_s: float | None = Field(
         None, gt=0, le=10 * 365 * 86400, description="the override ends by itself after this"
@@ -62,17 +74,40 @@ class NewValue(Model):
     canary: CanaryWish | None = None
 
 
+class Edits(Model):
+    """Several settings in one change: all of them or none."""
+
+    sets: dict[Key, Value] = Field(
+        {}, max_length=200, description="secrets as references, as of one setting"
+    )
+    unsets: tuple[Key, ...] = Field((), max_length=200, description="what was set, to be removed")
+    reason: Text
+    expires_s: float | None = Field(
+        None, gt=0, le=10 * 365 * 86400, description="the overrides end by themselves after this"
+    )
+    canary: CanaryWish | None = None
+    dry_run: bool = Field(False, description="members are asked as well, and nobody runs it")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.sets and not self.unsets:
+            raise ValueError("name at least one setting in sets or unsets")
+        if self.sets.keys() & set(self.unsets):
+            raise ValueError("a setting is in both sets and unsets")
+        return self
+
+
 class UnsetQuery(Model):
     reason: Text
 
 
 class RollbackWish(Model):
-    version: Version = Field(description="whose settings are to count again")
+    version: Version = Field(description="what operators had set then is to count again")
     reason: Text
 
 
 class Trial(Model):
-    sets: dict[Key, Any] = Field({}, max_length=200)
+    sets: dict[Key, Value] = Field({}, max_length=200)
     unsets: tuple[Key, ...] = Field((), max_length=200)
 
 
@@ -90,11 +125,14 @@ class Judged(Model):
 
 
 class Applied(Model):
-    """Every member runs `version`, but those in `behind`."""
+    """Every member runs `version`, but those in `behind`. Of a dry run, what runs now, and
+    what would change."""
 
     version: int
     changed: tuple[str, ...]
-    behind: tuple[str, ...] = Field(description="were silent; they take it when they are back")
+    behind: tuple[str, ...] = Field(
+        description="do not run it yet: they are silent, and take it if they come back"
+    )
     skipped: tuple[str, ...] = Field(description="what a rollback cannot restore")
 
 

@@ -12,6 +12,7 @@ from ecap.serve.gateway.config.models import (
     Applied,
     Diff,
     DiffQuery,
+    Edits,
     History,
     HistoryQuery,
     Judged,
@@ -46,6 +47,19 @@ async def get_config(call: Call[HasHub], query: SettingsQuery) -> Reply[Settings
     """
     found = await call.state.hub.settings(query.prefix)
     return Reply(found, etag=str(found.version))
+
+
+@api.patch("", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
+async def change_config(call: Call[HasHub], body: Edits) -> Reply[Applied]:
+    """Set and unset several settings in one change: all of them count, or none.
+
+    Answers when every member runs it, or with what refused it. With `dry_run` every check is
+    made, those of members too, and nothing changes. Send the ETag of what you saw as If-Match.
+    """
+    done = await call.state.hub.patch(
+        body, author=call.principal.subject, version=required_version(call)
+    )
+    return Reply(done, etag=str(done.version))
 
 
 @api.get("/history", scope="config:read")
@@ -92,7 +106,10 @@ async def validate_config(call: Call[HasHub], body: Trial) -> Judged:
     timeout_s=CHANGE_S,
 )
 async def roll_back_config(call: Call[HasHub], body: RollbackWish) -> Reply[Applied]:
-    """Go back to the settings of an earlier version, as a new one.
+    """Restore what was set by operators in an earlier version, as a new version.
+
+    With the ends that were given then; what has ended since stays away. What files and other
+    sources say is not touched.
 
     Send the ETag of what you saw as If-Match.
     """

@@ -197,3 +197,46 @@ async def test_the_keyring_and_the_members_are_shown(
 
         await until(too_old)
         assert found.primary.material not in str(await hub.handle("sources", None, {}))
+
+
+async def test_nobody_is_told_what_a_store_holds(
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool, tmp_path: Path
+) -> None:
+    """It answered the administrator's password to whoever may read settings."""
+    (tmp_path / "pw").write_text("canary-1234")
+    environ = {**hub_environ, "ECAP__SECRETS__FOLDERS": f"[secrets, {tmp_path}]"}
+    async with started(environ) as hub:
+        await well(hub)
+        for reference in (f"file:{tmp_path}/pw", "vault:ecap/auth#admin_password", "enc:x"):
+            judged = await hub.handle("validate", Edit({"smtp.host": reference}), {})
+            assert "smtp.host is no secret, so it takes no reference" in judged["problem"]
+            with pytest.raises(Invalid, match=r"smtp\.host is no secret"):
+                await hub.handle("change", change(reference, key="smtp.host"), {})
+        wish = change(f"file:{tmp_path}/pw", key="smtp.password")
+        assert (await hub.handle("change", wish, {}))["changed"] == ["smtp.password"]
+        with pytest.raises(Invalid, match=r"not below secrets\.folders"):
+            await hub.handle("change", change("file:/etc/passwd", key="smtp.password"), {})
+        told = [
+            await hub.handle("settings", "", {}),
+            await hub.handle("history", {"limit": 50, "before": None}, {}),
+        ]
+        assert "canary" not in repr(told)
+
+
+async def test_several_settings_are_one_change_and_may_be_tried(
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool
+) -> None:
+    async with started(hub_environ) as hub:
+        await well(hub)
+        edit = Edit({KEY: 9, "orders.max_quantity": 8})
+        wish = Change(edit=edit, author="ann", reason="a test", dry_run=True)
+        tried = await hub.handle("change", wish, {})
+        assert (tried["version"], tried["changed"]) == (1, [KEY, "orders.max_quantity"])
+        done = await hub.handle("change", Change(edit=edit, author="ann", reason="so"), {})
+        assert done["changed"] == [KEY, "orders.max_quantity"]
+        half = Edit({KEY: 10, "orders.max_quantity": -1})
+        with pytest.raises(Invalid, match=r"orders\.max_quantity") as caught:
+            await hub.handle("change", Change(edit=half, author="ann", reason="no"), {})
+        assert caught.value.facts["field"] == "orders.max_quantity"
+        found = await hub.handle("setting", KEY, {})
+        assert found["setting"]["value"] == 9

@@ -30,6 +30,7 @@ async def test_its_files_its_pool_and_its_level(
     values = {
         "hub.file_poll_s": 0.7,
         "hub.debounce_s": 0.07,
+        "hub.file_settle_s": 0.8,
         "postgres.statement_timeout_s": 9.0,
         "log.level": "ERROR",
     }
@@ -41,7 +42,7 @@ async def test_its_files_its_pool_and_its_level(
         done = await hub.handle("change", wish, {})
         assert sorted(done["changed"]) == sorted(values)
         files = opened.origins.files
-        assert (files._poll_s, files._debounce_s) == (0.7, 0.07)
+        assert (files._poll_s, files._debounce_s, files._settle_s) == (0.7, 0.07, 0.8)
         assert opened.pool._opened is not pool
         assert logging.getLogger("ecap").level == logging.ERROR
         # The history is written through the new pool.

@@ -16,6 +16,7 @@ from ecap.config.sources.files import FileSource
 from ecap.config.sources.source import Reading, SourceHealth
 
 WITHIN_S = 20.0
+SETTLE_S = 0.5
 
 
 def source(folder: Path) -> FileSource:
@@ -25,6 +26,7 @@ def source(folder: Path) -> FileSource:
         lambda: startup.files(environ),
         debounce_s=0.02,
         poll_s=3600.0,  # so that only events can bring news
+        settle_s=SETTLE_S,
         health=SourceHealth("files", wall=lambda: 1.0),
     )
 
@@ -113,6 +115,35 @@ async def test_half_a_file_and_a_bad_one_keep_the_last_good(
     (folder / "base.yaml").write_text("orders: {max_lines: 3}\n")
     assert await follower.next() == {"orders.max_lines": 3}
     assert health.last_error is None
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        "",
+        "\n",
+        "# more to come\n",
+        "orders: {max_quantity: 5}\n",
+        "orders: {max_lines: 1",
+        "orders:\n  max_lines: 2",
+    ],
+)
+async def test_what_may_be_half_a_file_waits_for_the_rest(
+    folder: Path, follower: Follower, half: str
+) -> None:
+    """The defaults counted for a moment in every process."""
+    (folder / "base.yaml").write_text(half)
+    await asyncio.sleep(SETTLE_S / 2)
+    (folder / "base.yaml").write_text("orders:\n  max_lines: 23\n  max_quantity: 5\n")
+    assert await follower.next() == {"orders.max_lines": 23, "orders.max_quantity": 5}
+
+
+async def test_a_file_that_is_left_empty_is_meant_to_be(folder: Path, follower: Follower) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    (folder / "base.yaml").write_text("")
+    assert await follower.next() == {}
+    assert loop.time() - began >= SETTLE_S
 
 
 def move(folder: Path, name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecap.cli.config.changes import canary_of, seconds_of, value_of
+from ecap.cli.config.changes import canary_of, seconds_of, sets_of, value_of
 from ecap.errors import Invalid
 
 
@@ -16,7 +16,7 @@ from ecap.errors import Invalid
         ("orders.max_lines", "5", 5),
         ("orders.decision_timeout_s", "0.5", 0.5),
         ("limits.enabled", "false", False),
-        ("flags.new_checkout", "true", True),
+        ("flags.checkout", "true", True),
         ("orders.currency", "EUR", "EUR"),
         ("fraud.amount_review", "2000.10", "2000.10"),
         ("smtp.password", "vault:a/b#c", "vault:a/b#c"),
@@ -54,3 +54,29 @@ def test_canaries() -> None:
     assert canary_of("limits, relay") == {"members": ["limits", "relay"]}
     with pytest.raises(Invalid, match="20%"):
         canary_of("some%")
+
+
+def test_one_setting_or_several() -> None:
+    assert sets_of(["orders.max_lines", "5"]) == {"orders.max_lines": 5}
+    assert sets_of(["smtp.username", "a=b"]) == {"smtp.username": "a=b"}
+    assert sets_of(["orders.max_lines=5"]) == {"orders.max_lines": 5}
+    assert sets_of(["orders.max_lines=5", "smtp.username=a=b"]) == {
+        "orders.max_lines": 5,
+        "smtp.username": "a=b",
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["smtp.password"],
+        ["smtp.password", "canary", "x"],
+        ["orders.max_lines=5", "canary"],
+        ["orders.max_lines=5", "orders.max_lines=6"],
+        ["orders.max_line=5"],
+    ],
+)
+def test_what_is_no_setting_and_value(words: list[str]) -> None:
+    with pytest.raises(Invalid) as caught:
+        sets_of(words)
+    assert "canary" not in caught.value.detail

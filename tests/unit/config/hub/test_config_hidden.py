@@ -85,7 +85,7 @@ async def _live(outputs: list[str]) -> None:
         repr(await hub.exchange(report_of(member))),
         str(member.settings),
         member.settings.model_dump_json(),
-        repr(accepted.values(found.leaves, "")),
+        repr(accepted.values(found.found, found.leaves, "")),
         repr(SourceHealth("x", wall=lambda: 0.0).shown()),
         *(repr(accepted.explain(found.found, found.leaves, found.since, k)) for k in all_keys()),
         *(repr(state) for state in cluster.history.history._states.values()),  # type: ignore[attr-defined]

@@ -13,7 +13,8 @@ import pytest
 from unit.config.hub.cluster import Cluster, layer
 from virtual_time import clock, run
 
-from ecap.config.hub.history import verify
+from ecap.config.hub import proposals
+from ecap.config.hub.history import Entry, verify
 from ecap.config.layers.layer import Given, Layer, Source
 from ecap.config.layers.overrides import Edit
 from ecap.config.protocol import Changes, Health, Instruction, Report, Snapshot
@@ -22,7 +23,15 @@ from ecap.config.settings.limits import Limits
 from ecap.config.settings.log import Log
 from ecap.config.settings.services.fraud import Fraud
 from ecap.config.settings.tree import Settings
-from ecap.errors import Conflict, Invalid, Misconfigured, NotFound, PreconditionFailed, Unavailable
+from ecap.errors import (
+    Conflict,
+    EcapError,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+)
 
 Test = Callable[..., Awaitable[None]]
 
@@ -196,15 +205,15 @@ async def test_subscribers_hear_real_differences_only(cluster: Cluster) -> None:
     a.subscribe("fraud", Fraud, fraud)
     a.subscribe("fraud.deny_score", int, score)
     end = a.subscribe("log", Log, log, check=lambda new: None)
-    a.subscribe_entry("flags.cart", bool, flag)
+    a.subscribe_entry("flags.checkout", bool, flag)
     await set_(cluster, fraud__deny_score=90, limits__enabled=True)
     assert sorted(heard) == [("fraud", 80, 90), ("score", 80, 90)]
     heard.clear()
     await set_(cluster, fraud__deny_score=90)
     assert heard == []
-    await set_(cluster, flags__cart=True)
+    await set_(cluster, flags__checkout=True)
     assert cluster.hub is not None
-    await cluster.hub.edit(Edit(unsets=("flags.cart",)), author="ann", reason="")
+    await cluster.hub.edit(Edit(unsets=("flags.checkout",)), author="ann", reason="")
     assert heard == [("flag", None, True), ("flag", True, None)]
     heard.clear()
     assert "log" in a.report().prefixes
@@ -621,26 +630,49 @@ async def test_a_canary_that_is_not_well_undoes_it(cluster: Cluster, why: str) -
 
 
 @on_cluster
-async def test_rolling_back_restores_the_settings_of_a_version(cluster: Cluster) -> None:
+async def test_rolling_back_restores_the_overrides_of_a_version(cluster: Cluster) -> None:
     hub = cluster.hub
     assert hub is not None
     cluster.secrets.values["vault:a#b"] = "hunter2-5678"
     await set_(cluster, fraud__deny_score=90, smtp__password="vault:a#b")
-    then = hub.accepted().leaves
-    await set_(cluster, fraud__deny_score=70, flags__new=True)
+    then = dict(hub.accepted().overrides)
+    await set_(cluster, fraud__deny_score=70, flags__checkout=True)
     await hub.offer({"base": layer("base", orders__max_lines=7)}, reason="saved")
     await hub.edit(Edit(unsets=("smtp.password",)), author="ann", reason="")
     outcome = await hub.roll_back(2, author="ann", reason="it was better")
     await cluster.agree()
-    assert hub.accepted().leaves == then
+    assert hub.accepted().overrides == then
     assert outcome.skipped == ()
-    assert hub.accepted().overrides["orders.max_lines"].value == 50
-    cluster.secrets.values["vault:a#b"] = "another"
-    await hub.offer({}, reason="the secret changed")
-    assert (await hub.roll_back(2, author="ann", reason="")).skipped == ("smtp.password",)
+    assert hub.accepted().settings.orders.max_lines == 7
+    await hub.offer({"base": layer("base", orders__max_lines=8)}, reason="saved")
+    assert hub.accepted().settings.orders.max_lines == 8
     with pytest.raises(NotFound):
         await hub.roll_back(99, author="ann", reason="")
     assert "hunter2" not in repr(await cluster.entries())
+
+
+@on_cluster
+async def test_rolling_back_makes_nothing_permanent(cluster: Cluster) -> None:
+    """A discount for an hour was pinned for ever."""
+    hub = cluster.hub
+    assert hub is not None
+    for ends, key in ((1, "orders.max_lines"), (5, "orders.max_quantity")):
+        end = Edit({key: 7}, expires_at=clock() + ends * 600)
+        await hub.edit(end, author="ann", reason="for some time")
+    version = hub.accepted().version
+    before = dict(hub.accepted().overrides)
+    await hub.edit(Edit(unsets=("orders.max_lines",)), author="ann", reason="")
+    await hub.roll_back(version, author="bob", reason="back")
+    assert hub.accepted().overrides == before
+    await asyncio.sleep(1200)
+    await cluster.agree()
+    assert hub.accepted().settings.orders.max_lines == 50
+    assert hub.accepted().settings.orders.max_quantity == 7
+    await hub.roll_back(version, author="bob", reason="back, though it has ended")
+    assert hub.accepted().overrides.keys() == {"orders.max_quantity"}
+    await asyncio.sleep(2000)
+    await cluster.agree()
+    assert hub.accepted().overrides == {}
 
 
 @on_cluster
@@ -815,3 +847,49 @@ def test_a_start_ends_what_has_expired_and_ignores_overrides_where_asked() -> No
         await cluster.stop()
 
     run(main())
+
+
+async def test_a_dry_run_asks_everybody_and_changes_nothing(cluster: Cluster) -> None:
+    hub = cluster.hub
+    assert hub is not None
+    asked: list[Any] = []
+
+    async def never(new: Any) -> None:
+        asked.append(new.deny_score)
+        if new.deny_score == 90:
+            raise Invalid("too high for me")
+
+    cluster.members["a"].subscribe("fraud", Fraud, _nothing, check=never)
+    await cluster.heard()
+    before = hub.accepted()
+    with pytest.raises(Conflict, match=r"a refused: .*too high for me"):
+        await hub.edit(edit(fraud__deny_score=90), author="ann", reason="may I", dry_run=True)
+    outcome = await hub.edit(edit(fraud__deny_score=85), author="ann", reason="", dry_run=True)
+    assert (outcome.version, outcome.changed) == (before.version, ("fraud.deny_score",))
+    assert hub.accepted() is before
+    assert asked == [90, 85]
+    # What members had prepared for the dry run is not what they run next.
+    await set_(cluster, fraud__deny_score=70)
+    assert {m.settings.fraud.deny_score for m in cluster.members.values()} == {70}
+    assert asked == [90, 85, 70]
+
+
+@on_cluster
+async def test_several_settings_change_together_or_not_at_all(cluster: Cluster) -> None:
+    hub = cluster.hub
+    assert hub is not None
+    before = hub.accepted()
+    with pytest.raises(Misconfigured, match=r"http: .*request_timeout_s is above"):
+        await set_(cluster, http__request_timeout_s=90)
+    with pytest.raises(EcapError):
+        await set_(cluster, orders__max_lines=7, orders__max_quantity=-1)
+    assert hub.accepted() is before
+    await set_(cluster, http__request_timeout_s=90, http__max_request_timeout_s=120)
+    assert hub.accepted().settings.http.request_timeout_s == 90
+
+
+async def test_a_dry_run_is_not_taken_up_by_the_next_hub() -> None:
+    proposed = Entry(
+        1, 2, "proposed", 0.0, "ann", "", {"edit": {}, "canary": None, "dry_run": True}, "", ""
+    )
+    assert proposals.again(proposed) is None

@@ -51,11 +51,11 @@ def test_the_same_in_every_process() -> None:
     [(True, True), ("on", True), ("False", False), ("25%", "25%"), ("0.5%", "0.5%")],
 )
 def test_what_is_understood(given: object, kept: object) -> None:
-    assert Settings.model_validate({"flags": {"x": given}}).flags == {"x": kept}
+    assert Settings.model_validate({"flags": {"checkout": given}}).flags == {"checkout": kept}
 
 
 @pytest.mark.parametrize("given", [25, 0.5, "101%", "-1%", "maybe", None, ["a"]])
 def test_what_is_not(given: object) -> None:
     with pytest.raises(ValidationError, match="a share such as 25%") as caught:
-        Settings.model_validate({"flags": {"x": given}})
-    assert caught.value.errors()[0]["loc"] == ("flags", "x")
+        Settings.model_validate({"flags": {"checkout": given}})
+    assert caught.value.errors()[0]["loc"] == ("flags", "checkout")
