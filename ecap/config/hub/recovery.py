@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from ecap import logs
 from ecap.config.hub import proposals
-from ecap.config.hub.accepted import Accepted
+from ecap.config.hub.accepted import Accepted, Packed
 from ecap.config.hub.candidates import Candidates
 from ecap.config.hub.history import DECISIONS, Entry
 from ecap.config.hub.journal import Journal
@@ -14,7 +15,7 @@ from ecap.config.hub.proposals import HUB, Proposal
 from ecap.config.hub.rounds import Rounds
 from ecap.config.layers import overrides
 from ecap.config.layers.layer import Layer, Source
-from ecap.config.layers.overrides import Overrides
+from ecap.config.layers.overrides import Override, Overrides
 from ecap.config.rollout.ledger import Ledger
 from ecap.errors import Invalid, Misconfigured
 
@@ -91,25 +92,7 @@ class Recovery:
         gone = overrides.expired(present, now=self._journal.now())
         kept = {key: one for key, one in present.items() if key not in (*gone, *ignored)}
         version = self._journal.version + 1
-        dropped: tuple[str, ...] = ()
-        given = self._given
-        try:
-            found = await self._candidates.fresh(version, given, kept)
-        except (Misconfigured, Invalid) as exc:
-            if then is None:
-                raise
-            try:
-                # Set under an older release or another file: no reason not to start.
-                found = await self._candidates.fresh(version, given, {})
-                dropped = tuple(sorted(kept))
-                _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
-            except (Misconfigured, Invalid):
-                # Nor is what Vault or a ConfigMap says now: what they said last counts.
-                given = {**given, **{s: then.given[s] for s in _STORES if s in then.given}}
-                found = await self._candidates.fresh(version, given, kept)
-                _log.error(
-                    "sources are refused; what they said last counts", extra={"why": exc.detail}
-                )
+        found, dropped = await self._fresh(version, then, kept)
         body = {"boot_id": self._boot_id, "dropped": list(dropped), "ignored": list(ignored)}
         if ignored:
             body["why"] = f"as asked, without the overrides {', '.join(ignored)}"
@@ -117,6 +100,33 @@ class Recovery:
         booted = self._journal.event("booted", version, proposal, body)
         await self._journal.write(booted, accepted=found)
         return found
+
+    async def _fresh(
+        self, version: int, then: Packed | None, kept: Overrides
+    ) -> tuple[Accepted, tuple[str, ...]]:
+        """And the overrides that had to go."""
+        given = self._given
+        try:
+            return await self._candidates.fresh(version, given, kept), ()
+        except (Misconfigured, Invalid) as exc:
+            if then is None:
+                raise
+            try:
+                await self._candidates.fresh(version, given, {})
+            except (Misconfigured, Invalid):
+                # What Vault or a ConfigMap says is no reason not to start: the last counts.
+                given = {**given, **{s: then.given[s] for s in _STORES if s in then.given}}
+                _log.error("sources are refused, the last they said counts: %s", exc.detail)
+        # Nor is what was set under an older release or another file.
+        fits: dict[str, Override] = {}
+        for key, one in kept.items():
+            with suppress(Misconfigured, Invalid):
+                await self._candidates.fresh(version, given, {**fits, key: one})
+                fits[key] = one
+        dropped = tuple(sorted(kept.keys() - fits.keys()))
+        if dropped:
+            _log.error("overrides no longer fit and were dropped", extra={"keys": dropped})
+        return await self._candidates.fresh(version, given, fits), dropped
 
     async def _restored(self, version: int) -> Accepted:
         packed = await self._journal.state(version)

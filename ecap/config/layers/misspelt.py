@@ -21,6 +21,7 @@ OTHERS = frozenset(
         "ECAP_CONFIG_DIR",
         "ECAP_ENVIRONMENT",
         "ECAP_FORK_SERVER",
+        "ECAP_IGNORE_OVERRIDES",
         "ECAP_JOB_LOG",
         "ECAP_JOB_RECORD",
         "ECAP_KEYRING",

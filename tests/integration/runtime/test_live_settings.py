@@ -36,7 +36,7 @@ READ = {
     "hub.stale_after_s": "config/rollout/rollout.py",
     "hub.retry_s": "config/rollout/rollout.py",
     "hub.callback_timeout_s": "config/member/member.py",
-    "hub.probation_s": "config/member/probation.py",
+    "hub.probation_s": "config/member/member.py",
     # The hub's process follows these; it cannot be opened here.
     "hub.debounce_s": "actors/hub.py",
     "hub.file_poll_s": "actors/hub.py",

@@ -849,6 +849,31 @@ def test_a_start_ends_what_has_expired_and_ignores_overrides_where_asked() -> No
     run(main())
 
 
+def test_a_start_drops_no_more_than_what_does_not_fit() -> None:
+    async def main() -> None:
+        cluster = Cluster()
+        cluster.secrets.values["vault:a#b"] = "hunter2"
+        cluster.given = {"vault": layer("vault", fraud__deny_score=85)}
+        hub = await cluster.start_hub()
+        for key, value in (("fraud.review_score", 40), ("smtp.password", "vault:a#b")):
+            await hub.edit(Edit({key: value}), author="ann", reason="t")
+        await cluster.kill_hub()
+        # The secret is gone, and what Vault says is nonsense.
+        cluster.secrets.values.clear()
+        cluster.given = {"vault": layer("vault", fraud__deny_score="nonsense")}
+        cluster.boot_id = "boot-2"
+        hub = await cluster.start_hub()
+        await hub.started()
+        found = hub.accepted()
+        assert found.overrides.keys() == {"fraud.review_score"}
+        assert (found.settings.fraud.review_score, found.settings.fraud.deny_score) == (40, 85)
+        assert (await cluster.entries())[-1].body["dropped"] == ["smtp.password"]
+        await cluster.stop()
+
+    run(main())
+
+
+@on_cluster
 async def test_a_dry_run_asks_everybody_and_changes_nothing(cluster: Cluster) -> None:
     hub = cluster.hub
     assert hub is not None
