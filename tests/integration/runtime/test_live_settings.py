@@ -40,6 +40,7 @@ READ = {
     # The hub's process follows these; it cannot be opened here.
     "hub.debounce_s": "actors/hub.py",
     "hub.file_poll_s": "actors/hub.py",
+    "hub.file_settle_s": "actors/hub.py",
 }
 # What every process of a kind follows, beside what only it does.
 EVERY_REPLICA = {
@@ -57,6 +58,8 @@ FOLLOWED: dict[str, set[str]] = {
     "streams-0": EVERY_SHARD | {"stream.late_after_s", "notifications", "smtp", "webhook"},
     DEPLOYER: {"services"},
 }
+# Read as a whole, whichever of their names are given.
+MAPPINGS = ("fraud.weights", "flags")
 LIVE = [setting.key for setting in schema.settings().values() if setting.fixed is None]
 
 
@@ -86,7 +89,9 @@ def test_a_live_setting_has_somebody(key: str) -> None:
     prefixes = set().union(*FOLLOWED.values())
     somebody = any(keys.within(key, prefix) for prefix in prefixes)
     assert somebody != (key in READ), f"{key} is live: follow it, or read it where it is used"
-    leaf = next(part for part in reversed(key.split(".")) if part != schema.ANY)
+    branch = key.rpartition(".")[0]
+    named = branch if branch in MAPPINGS else key
+    leaf = next(part for part in reversed(named.split(".")) if part != schema.ANY)
     assert leaf in _read(*CODE) or key == "log.level"
     if key in READ:
         assert leaf in _read(READ[key]), f"{READ[key]} does not read {key}"
