@@ -9,19 +9,21 @@ from ecap.config.rollout.canary import Canary
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` is the one the operator saw."""
+    """`version` is the one the operator saw, `sections` are those he may change ("": all)."""
 
     edit: Edit
     author: str
     reason: str
     version: int | None = None
     canary: Canary | None = None
+    sections: tuple[str, ...]
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
-    """To the settings of `to`; `version` is the one the operator saw."""
+    """To the settings of `to`; `version` and `sections` as in a change."""
 
     to: int
     author: str
     reason: str
     version: int | None = None
+    sections: tuple[str, ...]

@@ -40,7 +40,9 @@ async def test_operators_and_members(
             assert not refused.value.detail.startswith("set by")
             with pytest.raises(NotFound, match="did you mean"):
                 await hub.handle(
-                    "change", Change(edit=Edit({KEY + "s": 1}), author="ann", reason="x"), {}
+                    "change",
+                    Change(edit=Edit({KEY + "s": 1}), author="ann", reason="x", sections=("",)),
+                    {},
                 )
             with pytest.raises(Invalid, match="no such member"):
                 await hub.handle("change", change(8, canary=Canary(members=("who",))), {})
@@ -54,7 +56,9 @@ async def test_operators_and_members(
             found = await hub.handle("members", None, {})
             ledger = {m["member"]: (m["running"], m["state"]) for m in found["members"]}
             assert ledger == {"m": (2, "current"), "config": (2, "current")}  # itself too
-            await hub.handle("roll_back", Return(to=1, author="bob", reason="back"), {})
+            await hub.handle(
+                "roll_back", Return(to=1, author="bob", reason="back", sections=("",)), {}
+            )
             assert one.settings.orders.max_lines == settings.orders.max_lines
             found = await hub.handle("diff", (1, 2), {})
             assert found["changes"] == {KEY: {"from": settings.orders.max_lines, "to": 9}}
