@@ -10,7 +10,7 @@ from ecap.mesh.identity import Principal
 
 
 def test_the_documents_have_the_table() -> None:
-    """After a change: `python -c "from ecap.domain.accounts import roles; print(roles.table())"`."""
+    """After a change print `table()` of ecap.domain.accounts.roles."""
     assert table() in (Path(__file__).parents[3] / "docs/operations.md").read_text()
 
 

@@ -58,6 +58,10 @@ class HubDesk:
     async def settings(self, prefix: str) -> Settings:
         return Settings.model_validate(await self._ask("settings", prefix))
 
+    async def version(self) -> int:
+        """Which runs."""
+        return (await self.settings("hub")).version
+
     async def setting(self, key: str) -> tuple[Setting, int]:
         found = await self._ask("setting", key)
         return Setting.model_validate(found["setting"]), found["version"]

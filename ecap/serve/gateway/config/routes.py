@@ -98,7 +98,9 @@ async def roll_back_config(call: Call[HasHub], body: RollbackWish) -> Reply[Appl
 
     Send the ETag of what you saw as If-Match.
     """
-    done = await call.state.hub.roll_back(body, by=call.principal, version=required_version(call))
+    done = await call.state.hub.roll_back(
+        body, by=call.principal, version=await required_version(call, call.state.hub.version)
+    )
     return Reply(done, etag=str(done.version))
 
 
@@ -116,7 +118,9 @@ async def set_setting(call: Call[HasHub], key: str, body: NewValue) -> Reply[App
     Answers when every member runs it, or with what refused it. Send the ETag of what
     you saw as If-Match.
     """
-    done = await call.state.hub.put(key, body, by=call.principal, version=required_version(call))
+    done = await call.state.hub.put(
+        key, body, by=call.principal, version=await required_version(call, call.state.hub.version)
+    )
     return Reply(done, etag=str(done.version))
 
 
@@ -127,6 +131,6 @@ async def unset_setting(call: Call[HasHub], key: str, query: UnsetQuery) -> Repl
         key,
         by=call.principal,
         reason=query.reason,
-        version=required_version(call),
+        version=await required_version(call, call.state.hub.version),
     )
     return Reply(done, etag=str(done.version))
