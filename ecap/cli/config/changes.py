@@ -13,8 +13,8 @@ import msgspec
 import typer
 
 from ecap.cli.config import output
-from ecap.cli.config.door import Answer, open_door
 from ecap.cli.config.output import Url
+from ecap.cli.door import Answer, open_door
 from ecap.cli.options import Json
 from ecap.config.layers import environment, schema
 from ecap.errors import EcapError, Invalid

@@ -1,4 +1,4 @@
-"""The configuration of a running ECAP, over HTTP: the one of this machine, or one at a URL."""
+"""A running ECAP, over HTTP: the one of this machine, or one at a URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ecap.local.state import runtime
 from ecap.local.state.folder import open_state
 
 TOKEN = "ECAP_TOKEN"  # noqa: S105  the variable's name
-_PATH = "/api/v1/config"
+CONFIG = "/api/v1/config"
 # A change with a canary takes as long as it bakes.
 _TIMEOUT_S = 180.0
 
@@ -29,12 +29,18 @@ class Answer:
 
 
 class Door:
-    def __init__(self, client: httpx.Client) -> None:
+    """`below`: where its paths begin."""
+
+    def __init__(self, client: httpx.Client, *, below: str) -> None:
         self._client = client
+        self._below = below
 
     def get(self, path: str = "", **params: Any) -> Answer:
         given = {name: value for name, value in params.items() if value is not None}
         return self._ask("GET", path, params=given)
+
+    def post(self, path: str, *, body: Any) -> Answer:
+        return self._ask("POST", path, json=body)
 
     def write(
         self, method: str, path: str, *, version: int | None, body: Any = None, **params: Any
@@ -43,9 +49,9 @@ class Door:
         return self._ask(method, path, json=body, params=params, headers=headers)
 
     def _ask(self, method: str, path: str, **options: Any) -> Answer:
-        """Raises Refused with what the hub says, Unavailable without an answer."""
+        """Raises Refused with what is said, Unavailable without an answer."""
         try:
-            answer = self._client.request(method, _PATH + path, **options)
+            answer = self._client.request(method, self._below + path, **options)
         except httpx.TransportError as exc:
             raise Unavailable(f"{self._client.base_url} does not answer: {exc}") from exc
         document = _document(answer)
@@ -69,7 +75,7 @@ def _document(answer: httpx.Response) -> Mapping[str, Any]:
 
 
 @contextmanager
-def open_door(url: str | None) -> Iterator[Door]:
+def open_door(url: str | None, *, below: str = CONFIG) -> Iterator[Door]:
     """At `url` with the token of the environment; without one, here as the administrator.
 
     Raises Misconfigured, NotFound when nothing runs here, Unavailable.
@@ -77,14 +83,14 @@ def open_door(url: str | None) -> Iterator[Door]:
     if url is not None:
         token = os.environ.get(TOKEN)
         if not token:
-            raise Misconfigured(f"set {TOKEN} to an access token with the scope config:write")
+            raise Misconfigured(f"set {TOKEN} to an access token that may do it")
         with httpx.Client(base_url=url, timeout=_TIMEOUT_S, headers=_bearer(token)) as client:
-            yield Door(client)
+            yield Door(client, below=below)
         return
     found = running_here()
     with httpx.Client(base_url=found.front_door, timeout=_TIMEOUT_S) as client:
         client.headers.update(_bearer(_log_in(client, {**os.environ, **found.environ})))
-        yield Door(client)
+        yield Door(client, below=below)
 
 
 def running_here() -> runtime.Runtime:
