@@ -63,7 +63,7 @@ def proxy(folder: Path, *, front: int, upstream: int) -> Iterator[psutil.Process
 async def upstream(port: int, seen: list[bytes]) -> AsyncIterator[None]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+        writer.write(b"HTTP/1.1 200 OK\r\nserver: x\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
         await writer.drain()
         writer.close()
 
