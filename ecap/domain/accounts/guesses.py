@@ -114,6 +114,14 @@ class Brake:
             replace(nothing(now), right_at=now),
         )
 
+    def withdrawn(self, found: Tallies, now: datetime) -> Tallies:
+        """Nothing was compared: it was no try."""
+        return Tallies(
+            _one_less(found.account, now, free=_ATTACKED * self.free),
+            _one_less(found.address, now, free=self.free * _FREE_ADDRESS),
+            replace(_one_less(found.pair, now, free=0), next_at=now),
+        )
+
     def _announced(self, found: Tallies, now: datetime) -> Ruling:
         wait_s = min(self.longest_s, _UNKNOWN_PAUSE_S)
         # Counts as one, and so it is remembered that the wait was named.

@@ -66,6 +66,12 @@ class Guesses:
             found, now = await _locked(conn, keys)
             await _keep(conn, keys, self._brake.right(found, now))
 
+    async def withdraw(self, keys: Try) -> None:
+        """No password was compared: a flood must not use up the tries of others."""
+        async with self._pool.transaction() as conn:
+            found, now = await _locked(conn, keys)
+            await _keep(conn, keys, self._brake.withdrawn(found, now))
+
     async def _keys(self, email: str, address: str) -> Try:
         account = await self._people.hash(email)
         client = await self._people.hash_address(client_of(address))

@@ -14,10 +14,10 @@ from ecap.config.member.follows import Follow
 from ecap.config.secrets.keyring.live import open_keyring
 from ecap.config.settings.services.auth import Auth as Settings
 from ecap.domain.accounts.roles import Role
-from ecap.errors import Forbidden, Invalid, Unauthenticated
+from ecap.errors import Forbidden, Invalid, Overloaded, Unauthenticated
 from ecap.serve.auth.acceptance import acceptable, normalised
 from ecap.serve.auth.administrator import FirstAdministrator
-from ecap.serve.auth.guesses import Guesses
+from ecap.serve.auth.guesses import Guesses, Try
 from ecap.serve.auth.issuer import AccessTokens, scope_of
 from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.auth.models import (
@@ -76,10 +76,9 @@ class Auth:
         known = await self.accounts.by_email(body.email)
         owner = None if known is None else known.account.id
         keys = await self.guesses.begin(body.email, address, owner=owner)
-        if not await self.passwords.matches(password, known and known.password_hash):
+        if not await self._is_right(keys, password, known and known.password_hash):
             raise Unauthenticated("e-mail or password is wrong")
         assert known is not None
-        await self.guesses.right(keys)
         if known.account.disabled:
             raise Forbidden("the account is disabled")
         if self.passwords.is_outdated(known.password_hash):
@@ -103,12 +102,21 @@ class Auth:
         )
         # Who found an open session must not find out the password with it.
         keys = await self.guesses.begin(email, address, owner=user_id)
-        if not await self.passwords.matches(normalised(current), known.password_hash):
+        if not await self._is_right(keys, normalised(current), known.password_hash):
             raise Invalid("this is not the present password", field="current_password")
-        await self.guesses.right(keys)
         hashed = await self.passwords.hash(password)
         await self.accounts.set_password(user_id, hashed, checked=known.password_hash, now=now)
         return await self._tokens(known.account, now=now)
+
+    async def _is_right(self, keys: Try, password: str, hashed: str | None) -> bool:
+        try:
+            right = await self.passwords.matches(password, hashed)
+        except Overloaded:
+            await self.guesses.withdraw(keys)
+            raise
+        if right:
+            await self.guesses.right(keys)
+        return right
 
     async def _add(
         self, body: Registration | NewAccount, roles: Collection[Role], *, now: datetime

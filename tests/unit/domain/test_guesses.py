@@ -99,6 +99,15 @@ def test_an_account_of_ones_own_gives_no_new_tries_elsewhere() -> None:
     assert compared < 60
 
 
+def test_what_was_not_compared_is_no_try() -> None:
+    shop = Shop()
+    for _ in range(100):
+        assert shop.try_("ann", "home", START) == 0
+        found = shop.tallies("ann", "home", START)
+        shop.keep("ann", "home", BRAKE.withdrawn(found, START))
+    assert shop.told == 0
+
+
 def test_the_owner_is_told_once_a_day() -> None:
     shop = Shop()
     for hour in range(30):
