@@ -38,7 +38,9 @@ class Operator:
 
     async def change(self, sets: Mapping[str, Any], *unsets: str) -> int:
         """The version, which every member runs then."""
-        change = Change(edit=Edit(dict(sets), unsets), author="bench", reason="measured")
+        change = Change(
+            edit=Edit(dict(sets), unsets), author="bench", reason="measured", sections=("",)
+        )
         done = await self.ask("change", change)
         assert done["behind"] == [], done
         return int(done["version"])

@@ -57,6 +57,12 @@ def _secret() -> typer.Typer:
     return app
 
 
+def _users() -> typer.Typer:
+    from ecap.cli.users import app
+
+    return app
+
+
 def _job() -> typer.Typer:
     from ecap.cli.job.commands import app
 
@@ -103,6 +109,7 @@ COMMANDS: Mapping[str, tuple[Callable[[], typer.Typer], str]] = {
     "config": (_config, "See settings, where each comes from, and what changed."),
     "secrets": (_secrets, "Store and read secrets, and rotate the keys they rest under."),
     "secret": (_secret, "Print one generated secret, as the administrator's password."),
+    "users": (_users, "Open accounts with roles."),
     "job": (_job, "Batch jobs: recompute revenue, try fraud thresholds, archive."),
     "dlq": (_dlq, "Look at events that were set aside, and replay them."),
     "openapi": (_openapi, "The OpenAPI document of all services."),

@@ -6,4 +6,11 @@ from typing import Annotated
 
 import typer
 
+Url = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ECAP_URL",
+        help="of a running ECAP; the token is read from ECAP_TOKEN. Without it: the one here",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="for programs")]

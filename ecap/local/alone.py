@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8100)
     chosen = parser.parse_args()
     edge = build(*service_of(chosen.service), load(environ_here()))
-    uvicorn.run(edge, host=LOOPBACK, port=chosen.port, log_level="warning")
+    uvicorn.run(edge, host=LOOPBACK, port=chosen.port, log_level="warning", server_header=False)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,15 @@ class Principal:
     def has(self, scope: str) -> bool:
         return scope in self.scopes
 
+    def sections(self, scope: str) -> tuple[str, ...]:
+        """Where it may do what `scope` allows: "" is everywhere, () is nowhere."""
+        if scope in self.scopes:
+            return ("",)
+        narrowed = f"{scope}:"
+        return tuple(
+            sorted(one.removeprefix(narrowed) for one in self.scopes if one.startswith(narrowed))
+        )
+
 
 ANONYMOUS = Principal("anonymous", "anonymous")
 

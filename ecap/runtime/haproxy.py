@@ -54,7 +54,8 @@ _STEERING = (
 )
 # An id that is not well formed would be echoed by Serve; one made here costs the replica
 # nothing. With its watch for the end of the connection off, Serve needs no tasks of its own
-# for a request: the edge has deadlines, and its streams watch their readers.
+# for a request: the edge has deadlines, and its streams watch their readers. Which server a
+# replica runs in is nobody's business.
 _REQUEST = r"""    acl ecap_trusted src {trusted}
     stick-table type ipv6 size 100k expire 1m store conn_cur
     tcp-request connection track-sc0 src,ipmask(32,64) unless ecap_trusted
@@ -65,6 +66,7 @@ _REQUEST = r"""    acl ecap_trusted src {trusted}
     acl ecap_request_id_formed req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{{1,128}}$
     http-request set-header x-request-id %[uuid] unless ecap_request_id ecap_request_id_formed
     http-request set-header x-request-disconnect-disabled ?1
+    http-response del-header server
 """
 _OPTIONS = """    option forwardfor
     option dontlog-normal

@@ -14,8 +14,8 @@ import typer
 
 from ecap.cli.config import offline as offline_history
 from ecap.cli.config import output
-from ecap.cli.config.door import Door, open_door
 from ecap.cli.config.output import Url
+from ecap.cli.door import Door, open_door
 from ecap.cli.options import Json
 from ecap.config.layers import environment, schema
 from ecap.errors import EcapError, Invalid

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from ecap.cli.config import changes, history, output
-from ecap.cli.config.door import open_door
 from ecap.cli.config.output import Url
 from ecap.cli.config.view import configured, present, side
+from ecap.cli.door import open_door
 from ecap.cli.options import Json
 from ecap.config.hub import accepted
 from ecap.config.layers import redaction, schema

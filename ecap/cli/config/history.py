@@ -12,9 +12,9 @@ import msgspec
 import typer
 
 from ecap.cli.config import inspection, output, view
-from ecap.cli.config.door import Door, open_door
 from ecap.cli.config.names import Names
 from ecap.cli.config.output import Url
+from ecap.cli.door import Door, open_door
 from ecap.cli.options import Json
 from ecap.config.hub.history import DECISIONS, verify
 from ecap.errors import EcapError, NotFound, Unavailable

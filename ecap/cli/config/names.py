@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ecap.cli.config.door import Door
+from ecap.cli.door import Door
 from ecap.errors import EcapError
 
 

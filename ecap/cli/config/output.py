@@ -6,32 +6,18 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 from rich.console import Console
 from rich.table import Table
 
+from ecap.cli import failure, options
 from ecap.cli.config.names import Names
-from ecap.cli.failure import fail
 from ecap.config.hub.history import Entry
-from ecap.errors import EcapError, Retryable
 
-Url = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ECAP_URL",
-        help="of a running ECAP; the token is read from ECAP_TOKEN. Without it: the one here",
-    ),
-]
-_UNREACHED = 3
-
-
-def failed(error: EcapError) -> typer.Exit:
-    """Exit code 1 for what was refused, 3 for what could not be asked."""
-    said = fail(error)
-    return typer.Exit(_UNREACHED) if isinstance(error, Retryable) else said
+Url = options.Url
+failed = failure.failed
 
 
 def table(*columns: str) -> Table:

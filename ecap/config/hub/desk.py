@@ -47,6 +47,7 @@ class Desk:
                 canary=change.canary,
                 if_version=change.version,
                 dry_run=change.dry_run,
+                sections=change.sections,
             )
         except Misconfigured as exc:
             # The operator's value, not the installation, is what is wrong.
@@ -58,7 +59,11 @@ class Desk:
     async def roll_back(self, wish: Return) -> dict[str, Any]:
         try:
             outcome = await self._hub.roll_back(
-                wish.to, author=wish.author, reason=wish.reason, if_version=wish.version
+                wish.to,
+                author=wish.author,
+                reason=wish.reason,
+                if_version=wish.version,
+                sections=wish.sections,
             )
         except Misconfigured as exc:
             raise Conflict(f"what was set then does not fit any more: {exc.detail}") from exc

@@ -33,6 +33,7 @@ from ecap.config.secrets.keyring.live import LiveKeyring
 from ecap.errors import (
     EcapError,
     Fatal,
+    Forbidden,
     Misconfigured,
     NotFound,
     PreconditionFailed,
@@ -122,9 +123,10 @@ class Hub:
         canary: Canary | None = None,
         if_version: int | None = None,
         dry_run: bool = False,
+        sections: tuple[str, ...] = ("",),
     ) -> Outcome:
-        """Raises Invalid or NotFound naming the key, Conflict with the refusals,
-        PreconditionFailed when another version runs than `if_version`."""
+        """Raises Invalid or NotFound naming the key, Conflict with the refusals, Forbidden for
+        a key outside `sections`, PreconditionFailed when another version runs than `if_version`."""
         if canary is not None:
             canaries.check(canary)
         return await self._submit(
@@ -135,14 +137,24 @@ class Hub:
                 canary=canary,
                 if_version=if_version,
                 dry_run=dry_run,
+                sections=sections,
             )
         )
 
     async def roll_back(
-        self, version: int, *, author: str, reason: str, if_version: int | None = None
+        self,
+        version: int,
+        *,
+        author: str,
+        reason: str,
+        if_version: int | None = None,
+        sections: tuple[str, ...] = ("",),
     ) -> Outcome:
-        """To the overrides that there were with `version`, as a new version. Raises NotFound."""
-        return await self._submit(Proposal(author, reason, back_to=version, if_version=if_version))
+        """To the overrides that there were with `version`, as a new version. Raises NotFound, and
+        Forbidden when it would change a key outside `sections`."""
+        return await self._submit(
+            Proposal(author, reason, back_to=version, if_version=if_version, sections=sections)
+        )
 
     def accepted(self) -> Accepted:
         """Raises Unavailable while the hub starts."""
@@ -270,6 +282,10 @@ class Hub:
                 proposal.edit, skipped = overrides.way_back(
                     before.overrides, then.overrides, at=self._wall()
                 )
+            # Here, where each key is known: a rollback finds them out only now.
+            beyond = proposal.beyond()
+            if beyond is not None:
+                raise Forbidden(f"{proposal.author} may not change {beyond}", field=beyond)
             found = await self._candidates.wanted(before, version, proposal, now=self._wall())
             names: frozenset[str] = frozenset()
             if proposal.canary is not None:

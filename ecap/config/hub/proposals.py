@@ -11,7 +11,7 @@ import msgspec
 
 from ecap import logs
 from ecap.config.hub.history import Entry
-from ecap.config.layers import overrides
+from ecap.config.layers import keys, overrides
 from ecap.config.layers.layer import Layer, Source
 from ecap.config.layers.overrides import Edit
 from ecap.config.protocol import Vote
@@ -46,11 +46,22 @@ class Proposal:
     harm: Vote | None = None
     """Of a member that went back from what runs."""
     dry_run: bool = False
+    sections: tuple[str, ...] = ("",)
+    """Where its author may change something; "" is everywhere."""
     done: asyncio.Future[Outcome] | None = None
 
     def brings_secrets(self) -> bool:
         """Whether it comes from where secrets are kept; references are read again then."""
         return self.edit is None and not self.given.keys() & {"base", "environment-file"}
+
+    def beyond(self) -> str | None:
+        """The first key that its author may not change."""
+        if self.edit is None:
+            return None
+        for key in (*self.edit.sets, *self.edit.unsets):
+            if not any(keys.within(key, section) for section in self.sections):
+                return key
+        return None
 
     def safe_edit(self) -> dict[str, Any] | None:
         return None if self.edit is None else overrides.safe(self.edit)

@@ -9,7 +9,8 @@ from ecap.config.rollout.canary import Canary
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` is the one the operator saw. `dry_run`: members are asked, and nobody runs it."""
+    """`version` is the one the operator saw, `sections` are those he may change ("": all).
+    `dry_run`: members are asked, and nobody runs it."""
 
     edit: Edit
     author: str
@@ -17,12 +18,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     canary: Canary | None = None
     dry_run: bool = False
+    sections: tuple[str, ...]
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
-    """To the overrides of `to`; `version` is the one the operator saw."""
+    """To the overrides of `to`; `version` and `sections` as in a change."""
 
     to: int
     author: str
     reason: str
     version: int | None = None
+    sections: tuple[str, ...]

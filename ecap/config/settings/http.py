@@ -36,6 +36,12 @@ class Http(Section):
     trusted_proxies: tuple[Network, ...] = Field(
         ("127.0.0.1/32", "::1/128"), description="peers whose X-Forwarded-For is believed"
     )
+    hsts_max_age_s: int = Field(
+        0,
+        ge=0,
+        le=2 * 365 * 86400,
+        description="browsers come by HTTPS alone for so long; 0: this is not said",
+    )
     gzip_min_bytes: int = Field(
         1024, ge=0, le=64 << 20, description="smaller answers are not compressed"
     )

@@ -29,7 +29,7 @@ class Account:
     async def ask(self, method: str, path: str, **options: Any) -> Answer | None:
         """None when nobody answered."""
         try:
-            return await self._door.ask(method, path, address=self._person.address, **options)
+            return await self._door.ask(method, path, **options)
         except Unavailable:
             self._ledger.waited["no answer"] += 1
             return None

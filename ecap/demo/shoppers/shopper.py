@@ -132,7 +132,6 @@ class Shopper:
         return await self._door.ask(
             "POST",
             _ORDERS,
-            address=self._person.address,
             token=self._account.token,
             key=key,
             timeout_s=timeout_s,

@@ -1,4 +1,4 @@
-"""Users: registered."""
+"""Users: registered, and what their owners should know of."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ class UserRegistered(Payload, frozen=True, kw_only=True):
 
     user_id: UUID
     sealed: str
+
+
+class PasswordGuessed(Payload, frozen=True, kw_only=True):
+    """Somebody tries passwords at the account: `failures` that are not forgotten yet."""
+
+    user_id: UUID
+    failures: int

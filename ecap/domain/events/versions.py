@@ -14,7 +14,7 @@ from ecap.domain.events.notifications import NotificationDelivered, Notification
 from ecap.domain.events.orders import OrderApproved, OrderCancelled, OrderDenied, OrderPlaced
 from ecap.domain.events.payload import Payload
 from ecap.domain.events.products import ProductUpserted
-from ecap.domain.events.users import UserRegistered
+from ecap.domain.events.users import PasswordGuessed, UserRegistered
 
 PAYLOADS: Mapping[tuple[str, int], type[Payload]] = {
     ("order.placed", 1): OrderPlaced,
@@ -22,6 +22,7 @@ PAYLOADS: Mapping[tuple[str, int], type[Payload]] = {
     ("order.denied", 1): OrderDenied,
     ("order.cancelled", 1): OrderCancelled,
     ("user.registered", 1): UserRegistered,
+    ("user.password-guessed", 1): PasswordGuessed,
     ("product.upserted", 1): ProductUpserted,
     ("product.viewed", 1): ProductViewed,
     ("product.searched", 1): ProductSearched,

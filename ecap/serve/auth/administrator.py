@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
+
 from ecap import logs
 from ecap.config.settings.services.auth import Auth
 from ecap.domain.accounts.roles import Role
 from ecap.errors import Conflict
+from ecap.serve.auth.acceptance import normalised
 from ecap.serve.auth.passwords import Passwords
 from ecap.serve.auth.store import Accounts
 
@@ -39,11 +42,11 @@ class FirstAdministrator:
         assert self._email is not None
         assert self._password is not None
         if await self._accounts.by_email(self._email) is None:
-            await self._create(self._email, self._password.get_secret_value())
+            await self._create(self._email, self._password)
         self._done = True
 
-    async def _create(self, email: str, password: str) -> None:
-        hashed = await self._passwords.hash(password)
+    async def _create(self, email: str, password: SecretStr) -> None:
+        hashed = await self._passwords.hash(normalised(password))
         try:
             await self._accounts.add(
                 email, hashed, "Administrator", roles=_ROLES, now=datetime.now(UTC)

@@ -18,10 +18,16 @@ Email = Annotated[
         max_length=254,
     ),
 ]
+# In NFC it has 10 to 128; as it is sent it may be longer.
 NewPassword = Annotated[
-    SecretStr, Field(min_length=10, max_length=128, description="10 to 128, not the e-mail")
+    SecretStr,
+    Field(
+        min_length=10,
+        max_length=512,
+        description="10 to 128 characters, none of the commonest, not the e-mail or the name",
+    ),
 ]
-GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=128)]
+GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 RefreshToken = Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 
@@ -53,6 +59,13 @@ class Tokens(Model):
     expires_in: int = Field(description="seconds until the access token expires")
     refresh_token: str = Field(description="for one use; the answer to it has the next")
     scope: str
+
+
+class NewAccount(Model):
+    email: Email
+    password: NewPassword
+    display_name: Text
+    roles: Annotated[frozenset[Role], Field(min_length=1)]
 
 
 class Account(Model):

@@ -34,9 +34,16 @@ class People:
 
     async def hash(self, email: str) -> bytes:
         """The same for every way to write its case. Raises Unavailable, Misconfigured."""
+        return await self._digest(email.lower())
+
+    async def hash_address(self, address: str) -> bytes:
+        """Apart from every e-mail: none holds a space. Raises Unavailable, Misconfigured."""
+        return await self._digest(f"address {address}")
+
+    async def _digest(self, text: str) -> bytes:
         if self._lookup_key is None:
             self._lookup_key = await self._agree()
-        return hmac.digest(self._lookup_key, email.lower().encode(), "sha256")
+        return hmac.digest(self._lookup_key, text.encode(), "sha256")
 
     async def account(self, row: Record) -> Account:
         """Raises Misconfigured naming the row when no key opens it."""

@@ -111,3 +111,37 @@ SELECT sealed FROM auth.lookup_keys WHERE name = $1;
 INSERT INTO auth.lookup_keys AS k (name, sealed) VALUES ($1, $2)
 ON CONFLICT (name) DO UPDATE SET sealed = k.sealed
 RETURNING sealed;
+
+-- name: begin_guesses
+INSERT INTO auth.guesses (key, failures, at, next_at, forget_at)
+SELECT key, 0, clock_timestamp(), clock_timestamp(), clock_timestamp()
+FROM unnest($1::bytea[]) AS key
+ORDER BY key
+ON CONFLICT (key) DO NOTHING;
+
+-- name: guesses
+-- Locked, in the same order by everybody: tries at the same time are counted one by one.
+SELECT key, failures, at, next_at, right_at, told_at
+FROM auth.guesses
+WHERE key = ANY ($1::bytea[])
+ORDER BY key
+FOR UPDATE;
+
+-- name: now
+-- Not that of the transaction, which began before it had the locks.
+SELECT clock_timestamp();
+
+-- name: count_guesses
+UPDATE auth.guesses g
+SET failures = n.failures, at = n.at, next_at = n.next_at, right_at = n.right_at,
+    told_at = n.told_at, forget_at = n.forget_at
+FROM unnest($1::bytea[], $2::float8[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[],
+            $6::timestamptz[], $7::timestamptz[])
+    AS n (key, failures, at, next_at, right_at, told_at, forget_at)
+WHERE g.key = n.key;
+
+-- name: forget_guesses
+-- More at a time than a try adds, and what somebody else looks at is left to the next.
+DELETE FROM auth.guesses WHERE key IN (
+    SELECT key FROM auth.guesses WHERE forget_at <= now() LIMIT 10 FOR UPDATE SKIP LOCKED
+);

@@ -9,6 +9,7 @@ from ecap.serve.auth.models import (
     AccountQuery,
     Credentials,
     KeySet,
+    NewAccount,
     PasswordChange,
     Refresh,
     Registered,
@@ -35,8 +36,12 @@ async def register(call: Call[Auth], body: Registration) -> Reply[Registered]:
 
 @api.post("/login", scope=None, limit="credentials", errors=(Forbidden,))
 async def log_in(call: Call[Auth], body: Credentials) -> Reply[Tokens]:
-    """Log in with e-mail and password."""
-    return Reply(await call.state.log_in(body, now=call.now), headers=_SECRET)
+    """Log in with e-mail and password.
+
+    After some wrong passwords an address waits, each time longer (429 with `Retry-After`).
+    """
+    tokens = await call.state.log_in(body, address=call.address, now=call.now)
+    return Reply(tokens, headers=_SECRET)
 
 
 @api.post("/refresh", scope=None, limit="credentials")
@@ -82,7 +87,11 @@ async def change_password(call: Call[Auth], body: PasswordChange) -> Reply[Token
     Ends all sessions of the account and begins a new one.
     """
     tokens = await call.state.change_password(
-        call.user_id, body.current_password, body.new_password, now=call.now
+        call.user_id,
+        body.current_password,
+        body.new_password,
+        address=call.address,
+        now=call.now,
     )
     return Reply(tokens, headers=_SECRET)
 
@@ -91,6 +100,14 @@ async def change_password(call: Call[Auth], body: PasswordChange) -> Reply[Token
 async def list_accounts(call: Call[Auth], query: AccountQuery) -> Page[Account]:
     """List accounts, oldest first."""
     return await call.state.accounts.page(query)
+
+
+@api.post("/users", status=201, scope="auth:admin", errors=(Conflict,))
+async def add_account(call: Call[Auth], body: NewAccount) -> Reply[Account]:
+    """Open an account with roles for somebody else."""
+    account = await call.state.add(body, now=call.now)
+    location = (("location", f"/api/v1/auth/users/{account.id}"),)
+    return Reply(account, etag=str(account.version), headers=location)
 
 
 @api.get("/users/{user_id}", scope="auth:admin", headers=IF_NONE_MATCH)
@@ -110,9 +127,12 @@ async def change_account(call: Call[Auth], user_id: UUID, body: AccountChange) -
 
     Access tokens keep the old roles until they expire.
     """
-    account = await call.state.accounts.change(
-        user_id, body, version=required_version(call), now=call.now
-    )
+
+    async def present() -> int:
+        return (await call.state.accounts.account(user_id)).version
+
+    version = await required_version(call, present)
+    account = await call.state.accounts.change(user_id, body, version=version, now=call.now)
     return _tagged(account)
 
 

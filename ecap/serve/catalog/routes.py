@@ -61,7 +61,12 @@ async def change_product(
     call: Call[Catalog], product_id: UUID, body: ProductChange
 ) -> Reply[Product]:
     """Change a product. Send its ETag as If-Match."""
-    product = await call.state.change(product_id, body, version=required_version(call))
+
+    async def present() -> int:
+        return (await call.state.product(product_id)).version
+
+    version = await required_version(call, present)
+    product = await call.state.change(product_id, body, version=version)
     return Reply(product, etag=_etag(product))
 
 

@@ -21,7 +21,7 @@ from ecap.config.settings.http import Http
 from ecap.config.settings.limits import Limits
 from ecap.errors import EcapError, Malformed, Overloaded, Retryable
 from ecap.mesh.context import CallContext, own
-from ecap.serve.edge import admission, bodies, cors
+from ecap.serve.edge import admission, bodies, cors, security
 from ecap.serve.edge.access import Access, AccessLog
 from ecap.serve.edge.bounds import Bounds
 from ecap.serve.edge.deadline import Deadline
@@ -131,12 +131,13 @@ class Edge:
             raise Malformed("NUL characters are not allowed")
         found = self._table.find(request.path)
         if found is None:
-            await admission.limit(parts, rate, "a:" + request.address, rate.address)
+            await admission.limit_address(parts, rate, request)
             detail = f"nothing is served at {request.path}"
             return answers.of_status(404, detail, request_id=request.request_id)
         methods, match = found
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
+            await admission.limit_address(parts, rate, request)
             return self._wrong_method(request, list(methods))
         request.route = endpoint.path
         deadline = Deadline(
@@ -147,7 +148,7 @@ class Edge:
         try:
             # Over the body as well: who sends it slowly must not hold the request open.
             async with asyncio.timeout(deadline.timeout_s):
-                extra = await admission.admit(parts, rate, request, endpoint)
+                await admission.admit(parts, rate, request, endpoint)
                 with deadline.receiving():
                     body = await bodies.read(
                         receive,
@@ -166,9 +167,7 @@ class Edge:
             raise
         reads = request.method in ("GET", "HEAD")
         etag = request.headers.get(b"if-none-match") if reads else None
-        answer = answers.of_result(result, endpoint, if_none_match=etag)
-        answer.headers.extend(extra)
-        return answer
+        return answers.of_result(result, endpoint, if_none_match=etag)
 
     async def _call(
         self,
@@ -220,6 +219,8 @@ class Edge:
         if self._answers_id:
             answer.headers.append((b"x-request-id", request.request_id.encode()))
         answer.headers.append((b"traceparent", request.trace.traceparent.encode()))
+        answer.headers.extend(request.limits)
+        answer.headers.extend(security.headers(answer.headers, bounds.http))
         answer.headers.extend(cors.headers(bounds.http.cors, request.headers.get(b"origin")))
 
     def _record(self, request: Received, status: int, seconds: float) -> None:

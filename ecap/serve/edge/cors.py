@@ -11,7 +11,7 @@ _ALLOWED = (
     b"authorization, content-type, idempotency-key, if-match, if-none-match,"
     b" x-request-id, x-request-timeout, traceparent"
 )
-_EXPOSED = b"etag, location, ratelimit, retry-after, x-request-id"
+_EXPOSED = b"etag, location, ratelimit, ratelimit-policy, retry-after, x-request-id"
 _VARY = (b"vary", b"origin")
 
 

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from ecap.actors.limits.borrower import Ruling
 from ecap.config.settings.limits import Bucket
-from ecap.errors import Misconfigured, RateLimited
+from ecap.errors import Misconfigured
 
-__all__ = ["ClientAddress", "Limiter", "Ruling", "admit", "headers"]
+__all__ = ["ClientAddress", "Limiter", "Ruling", "client_of", "headers", "take"]
 
 
 class Limiter(Protocol):
@@ -28,13 +28,11 @@ class Limiter(Protocol):
     def reconfigure(self, *, lease_s: float) -> None: ...
 
 
-async def admit(limiter: Limiter, key: str, bucket: Bucket) -> Ruling:
-    """Raises RateLimited."""
+async def take(limiter: Limiter, key: str, bucket: Bucket) -> Ruling:
+    """Asks the ledger only when this replica holds nothing."""
     verdict = limiter.try_take(key, rate_per_s=bucket.rate_per_s, burst=bucket.burst)
     if verdict is None:
         verdict = await limiter.take(key, rate_per_s=bucket.rate_per_s, burst=bucket.burst)
-    if not verdict.allowed:
-        raise RateLimited("too many requests", retry_after_s=verdict.retry_after_s)
     return verdict
 
 
@@ -50,8 +48,27 @@ def headers(verdict: Ruling, bucket: Bucket) -> Sequence[tuple[bytes, bytes]]:
     )
 
 
+@lru_cache(maxsize=4096)
+def client_of(address: str) -> str:
+    """Whom an address stands for where callers are counted: an IPv6 client has a whole /64, and
+    an IPv4 one may be written as IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
+
+
 class ClientAddress:
-    """The caller's address: the peer, or what a trusted proxy says of it."""
+    """The caller's address: the peer, or whom the front door says it saw.
+
+    Behind the front door there may be load balancers, which are trusted as well. Loopback is
+    none of them: who comes to the front door from there is a client, and may say what he likes.
+    """
 
     def __init__(self, trusted: Sequence[str]) -> None:
         """Raises Misconfigured for what is no network."""
@@ -75,18 +92,20 @@ class ClientAddress:
         if forwarded is None or not self._is_trusted(peer):
             return peer
         address = peer
-        # Each proxy appends whom it saw: walk back as long as the teller is trusted.
+        # Each appends whom it saw: walk back as long as the teller is trusted.
         for hop in reversed(forwarded.decode("latin-1").split(",")):
-            if not self._is_trusted(address) or not _is_address(hop.strip()):
+            told = _address(hop.strip())
+            if told is None:
                 break
-            address = hop.strip()
+            address = str(told)
+            if told.is_loopback or not self._is_trusted(address):
+                break
         return address
 
 
 @lru_cache(maxsize=4096)
-def _is_address(text: str) -> bool:
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None

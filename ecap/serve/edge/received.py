@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
@@ -9,7 +10,8 @@ from starlette.types import Scope
 from ecap.mesh.context import REQUEST_ID, TRACEPARENT, CallContext
 from ecap.mesh.identity import ANONYMOUS, Principal
 from ecap.mesh.trace import Trace
-from ecap.serve.edge.limits import ClientAddress
+from ecap.serve.edge.limits import ClientAddress, client_of
+from ecap.serve.endpoints.answers import Header
 
 
 @dataclass(slots=True)
@@ -25,6 +27,13 @@ class Received:
     principal: Principal = ANONYMOUS
     bearer: str | None = field(default=None, repr=False)
     route: str = "unmatched"
+    limits: Sequence[Header] = ()
+    """What the answer says of the bucket that the request was counted in."""
+
+    @property
+    def client(self) -> str:
+        """Whom its address stands for where callers are counted."""
+        return client_of(self.address)
 
     @property
     def ids(self) -> dict[str, str]:
@@ -49,12 +58,16 @@ def received(scope: Scope, client: ClientAddress) -> Received:
     )
 
 
+# A list may stand in several lines; each proxy may add one, and the nearest one's comes last.
+_LISTS = (b"x-forwarded-for", b"if-match", b"if-none-match")
+
+
 def _headers(scope: Scope) -> dict[bytes, bytes]:
     headers = dict(scope["headers"])
-    if b"x-forwarded-for" in headers:
-        # Each proxy may add a line of its own; the nearest one's comes last.
-        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        headers[b"x-forwarded-for"] = b",".join(lines)
+    for listed in _LISTS:
+        if listed in headers:
+            lines = [value for name, value in scope["headers"] if name == listed]
+            headers[listed] = b",".join(lines)
     return headers
 
 

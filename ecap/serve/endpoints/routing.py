@@ -113,6 +113,8 @@ class Endpoint:
     media: str
     headers: Mapping[str, str]
     timeout_s: float | None
+    by_section: bool
+    """Whether a scope for some settings only, as `config:write:fraud`, lets it pass too."""
     pattern: re.Pattern[str] = field(repr=False)
 
     def arguments(
@@ -194,6 +196,7 @@ class Api:
         media: str = "application/json",
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        by_section: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             self.endpoints.append(
@@ -208,6 +211,7 @@ class Api:
                     media=media,
                     headers=headers or {},
                     timeout_s=timeout_s,
+                    by_section=by_section,
                 )
             )
             return handler

@@ -66,7 +66,12 @@ async def change_alert(call: Call[Desk], alert_id: UUID, body: AlertChange) -> R
 
     The order itself is approved or denied through the orders service.
     """
+
+    async def present() -> int:
+        return (await call.state.store.alert(alert_id)).version
+
+    version = await required_version(call, present)
     alert = await call.state.store.change_alert(
-        alert_id, body, actor=call.principal.subject, version=required_version(call)
+        alert_id, body, actor=call.principal.subject, version=version
     )
     return Reply(alert, etag=str(alert.version))

@@ -28,7 +28,11 @@ async def get_profile(call: Call[Profiles]) -> Reply[Profile]:
 @api.patch("/me", scope="profile:write", errors=(NotFound, PreconditionFailed), headers=IF_MATCH)
 async def change_profile(call: Call[Profiles], body: ProfileChange) -> Reply[Profile]:
     """Change the profile of the caller. Send its ETag as If-Match."""
-    version = required_version(call)
+
+    async def present() -> int:
+        return (await call.state.users.profile(call.user_id)).version
+
+    version = await required_version(call, present)
     await call.state.own(call.user_id)
     profile = await call.state.users.change(call.user_id, body, version=version)
     return Reply(profile, etag=str(profile.version))
@@ -69,8 +73,12 @@ async def change_address(
     call: Call[Profiles], address_id: UUID, body: AddressChange
 ) -> Reply[Address]:
     """Change an address. Send its ETag as If-Match."""
+
+    async def present() -> int:
+        return (await call.state.users.address(call.user_id, address_id)).version
+
     address = await call.state.users.change_address(
-        call.user_id, address_id, body, version=required_version(call)
+        call.user_id, address_id, body, version=await required_version(call, present)
     )
     return Reply(address, etag=str(address.version))
 

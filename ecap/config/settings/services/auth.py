@@ -28,6 +28,12 @@ class Auth(Section):
     clock_skew_s: float = Field(
         5.0, ge=0, le=300, description="tolerated between machines when tokens are checked"
     )
+    free_guesses: int = Field(
+        5, ge=1, le=100, description="wrong passwords of an address at an account before it waits"
+    )
+    guess_pause_max_s: float = Field(
+        300.0, ge=1, le=3600, description="the longest wait after a wrong password"
+    )
     admin_email: Email | None = Field(
         None, description="the first administrator; unset: none is created"
     )

@@ -8,10 +8,11 @@ from typing import Any
 
 from ecap.actors.hub_link import CONFIG
 from ecap.config.hub.requests import Change, Return
+from ecap.config.layers import keys
 from ecap.config.layers.overrides import Edit
 from ecap.config.rollout.canary import Canary
-from ecap.errors import Unavailable
-from ecap.mesh import CallPolicy, MeshClient
+from ecap.errors import Forbidden, Unavailable
+from ecap.mesh import CallPolicy, MeshClient, Principal
 from ecap.mesh.policy import BreakerPolicy
 from ecap.serve.gateway.config.models import (
     Applied,
@@ -33,6 +34,7 @@ from ecap.serve.replica.process import Process
 
 # A change with a canary takes as long as it bakes.
 CHANGE_S = 120.0
+WRITE = "config:write"
 _POLICY = CallPolicy(attempts=1, timeout_s=CHANGE_S, breaker=BreakerPolicy(slow_call_s=CHANGE_S))
 
 
@@ -57,37 +59,56 @@ class HubDesk:
     async def settings(self, prefix: str) -> Settings:
         return Settings.model_validate(await self._ask("settings", prefix))
 
+    async def version(self) -> int:
+        """Which runs."""
+        return (await self.settings("hub")).version
+
     async def setting(self, key: str) -> tuple[Setting, int]:
         found = await self._ask("setting", key)
         return Setting.model_validate(found["setting"]), found["version"]
 
-    async def put(self, key: str, body: NewValue, *, author: str, version: int) -> Applied:
+    async def put(self, key: str, body: NewValue, *, by: Principal, version: int) -> Applied:
         wish = Edits(
             sets={key: body.value},
             reason=body.reason,
             expires_s=body.expires_s,
             canary=body.canary,
         )
-        return await self.patch(wish, author=author, version=version)
+        return await self.patch(wish, by=by, version=version)
 
-    async def patch(self, body: Edits, *, author: str, version: int) -> Applied:
+    async def patch(self, body: Edits, *, by: Principal, version: int) -> Applied:
+        sections = _sections(by, *body.sets, *body.unsets)
         expires_at = None if body.expires_s is None else time.time() + body.expires_s
         change = Change(
             edit=Edit(dict(body.sets), body.unsets, expires_at),
-            author=author,
+            author=by.subject,
             reason=body.reason,
             version=version,
             canary=None if body.canary is None else Canary(**body.canary.model_dump()),
             dry_run=body.dry_run,
+            sections=sections,
         )
         return Applied.model_validate(await self._ask("change", change))
 
-    async def unset(self, key: str, *, author: str, reason: str, version: int) -> Applied:
-        change = Change(edit=Edit(unsets=(key,)), author=author, reason=reason, version=version)
+    async def unset(self, key: str, *, by: Principal, reason: str, version: int) -> Applied:
+        change = Change(
+            edit=Edit(unsets=(key,)),
+            author=by.subject,
+            reason=reason,
+            version=version,
+            sections=_sections(by, key),
+        )
         return Applied.model_validate(await self._ask("change", change))
 
-    async def roll_back(self, body: RollbackWish, *, author: str, version: int) -> Applied:
-        wish = Return(to=body.version, author=author, reason=body.reason, version=version)
+    async def roll_back(self, body: RollbackWish, *, by: Principal, version: int) -> Applied:
+        """Only the hub knows which settings that changes."""
+        wish = Return(
+            to=body.version,
+            author=by.subject,
+            reason=body.reason,
+            version=version,
+            sections=_sections(by),
+        )
         return Applied.model_validate(await self._ask("roll_back", wish))
 
     async def validate(self, body: Trial) -> Judged:
@@ -112,6 +133,15 @@ class HubDesk:
 
     async def sources(self) -> Sources:
         return Sources.model_validate(await self._ask("sources"))
+
+
+def _sections(by: Principal, *touched: str) -> tuple[str, ...]:
+    """Where the caller may change settings. Raises Forbidden when one is elsewhere."""
+    sections = by.sections(WRITE)
+    for key in touched:
+        if not any(keys.within(key, section) for section in sections):
+            raise Forbidden(f"{key} needs the scope {WRITE}", scope=WRITE)
+    return sections
 
 
 def _sides(changes: Mapping[str, Mapping[str, Any]]) -> Any:

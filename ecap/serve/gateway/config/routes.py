@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from ecap.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from ecap.serve.endpoints.preconditions import IF_MATCH, IF_NONE_MATCH, required_version
 from ecap.serve.endpoints.routing import Api, Call, Reply
-from ecap.serve.gateway.config.desk import CHANGE_S, HubDesk
+from ecap.serve.gateway.config.desk import CHANGE_S, WRITE, HubDesk
 from ecap.serve.gateway.config.models import (
     Applied,
     Diff,
@@ -36,7 +37,14 @@ class HasHub(Protocol):
 
 
 api = Api("gateway", prefix="/api/v1/config", title="ECAP configuration")
-_REFUSALS = (NotFound, Conflict, PreconditionFailed, Invalid)
+# A scope for a section, as `config:write:fraud`, is enough for the settings there.
+_WRITE: Mapping[str, Any] = {
+    "scope": WRITE,
+    "by_section": True,
+    "errors": (NotFound, Conflict, PreconditionFailed, Invalid),
+    "headers": IF_MATCH,
+    "timeout_s": CHANGE_S,
+}
 
 
 @api.get("", scope="config:read", errors=(NotFound,), headers=IF_NONE_MATCH)
@@ -49,7 +57,7 @@ async def get_config(call: Call[HasHub], query: SettingsQuery) -> Reply[Settings
     return Reply(found, etag=str(found.version))
 
 
-@api.patch("", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
+@api.patch("", **_WRITE)
 async def change_config(call: Call[HasHub], body: Edits) -> Reply[Applied]:
     """Set and unset several settings in one change: all of them count, or none.
 
@@ -57,7 +65,7 @@ async def change_config(call: Call[HasHub], body: Edits) -> Reply[Applied]:
     made, those of members too, and nothing changes. Send the ETag of what you saw as If-Match.
     """
     done = await call.state.hub.patch(
-        body, author=call.principal.subject, version=required_version(call)
+        body, by=call.principal, version=await required_version(call, call.state.hub.version)
     )
     return Reply(done, etag=str(done.version))
 
@@ -98,13 +106,7 @@ async def validate_config(call: Call[HasHub], body: Trial) -> Judged:
     return await call.state.hub.validate(body)
 
 
-@api.post(
-    "/rollback",
-    scope="config:write",
-    errors=_REFUSALS,
-    headers=IF_MATCH,
-    timeout_s=CHANGE_S,
-)
+@api.post("/rollback", **_WRITE)
 async def roll_back_config(call: Call[HasHub], body: RollbackWish) -> Reply[Applied]:
     """Restore what was set by operators in an earlier version, as a new version.
 
@@ -114,7 +116,7 @@ async def roll_back_config(call: Call[HasHub], body: RollbackWish) -> Reply[Appl
     Send the ETag of what you saw as If-Match.
     """
     done = await call.state.hub.roll_back(
-        body, author=call.principal.subject, version=required_version(call)
+        body, by=call.principal, version=await required_version(call, call.state.hub.version)
     )
     return Reply(done, etag=str(done.version))
 
@@ -126,7 +128,7 @@ async def get_setting(call: Call[HasHub], key: str) -> Reply[Setting]:
     return Reply(found, etag=str(version))
 
 
-@api.put("/{key}", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
+@api.put("/{key}", **_WRITE)
 async def set_setting(call: Call[HasHub], key: str, body: NewValue) -> Reply[Applied]:
     """Set a setting above every other source.
 
@@ -134,18 +136,18 @@ async def set_setting(call: Call[HasHub], key: str, body: NewValue) -> Reply[App
     you saw as If-Match.
     """
     done = await call.state.hub.put(
-        key, body, author=call.principal.subject, version=required_version(call)
+        key, body, by=call.principal, version=await required_version(call, call.state.hub.version)
     )
     return Reply(done, etag=str(done.version))
 
 
-@api.delete("/{key}", scope="config:write", errors=_REFUSALS, headers=IF_MATCH, timeout_s=CHANGE_S)
+@api.delete("/{key}", **_WRITE)
 async def unset_setting(call: Call[HasHub], key: str, query: UnsetQuery) -> Reply[Applied]:
     """Remove what was set; the source below counts again. Send the ETag as If-Match."""
     done = await call.state.hub.unset(
         key,
-        author=call.principal.subject,
+        by=call.principal,
         reason=query.reason,
-        version=required_version(call),
+        version=await required_version(call, call.state.hub.version),
     )
     return Reply(done, etag=str(done.version))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+from base64 import b64encode
+from hashlib import sha256
 
 import ecap
 from ecap.serve.endpoints.routing import Raw
@@ -23,12 +25,18 @@ INDEX = Index(
     },
     services=dict(PREFIXES),
 )
+_STYLE = "body { font: 16px/1.5 system-ui, sans-serif; margin: 3em auto; max-width: 40em }"
+_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+_CSP = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none';"
+    " base-uri 'none'; form-action 'none'"
+)
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{name}</title>
-<style>body {{ font: 16px/1.5 system-ui, sans-serif; margin: 3em auto; max-width: 40em }}</style>
+<style>{style}</style>
 <h1>{name} {version}</h1>
 <p>Begin with the <a href="/docs">documentation</a>.</p>
 <ul>
@@ -44,9 +52,8 @@ def prefers_html(accept: str | None) -> bool:
 
 def page() -> Raw:
     links = "\n".join(_link(name, path) for name, path in INDEX.links.items())
-    text = _PAGE.format(name=INDEX.name, version=INDEX.version, links=links)
-    policy = ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
-    headers = (policy, ("vary", "accept"))
+    text = _PAGE.format(style=_STYLE, name=INDEX.name, version=INDEX.version, links=links)
+    headers = (("content-security-policy", _CSP), ("vary", "accept"))
     return Raw(text.encode(), "text/html; charset=utf-8", headers=headers)
 
 

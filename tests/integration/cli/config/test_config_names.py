@@ -7,8 +7,8 @@ import asyncio
 import httpx
 from aiohttp import web
 
-from ecap.cli.config.door import Door
 from ecap.cli.config.names import Names
+from ecap.cli.door import Door
 
 ANN = "0198c0de-0000-7000-8000-000000000001"
 BOB = "0198c0de-0000-7000-8000-000000000002"

@@ -59,4 +59,4 @@ async def member(hub: ConfigHub, settings: Settings, name: str = "m") -> AsyncIt
 
 
 def change(value: Any, *, key: str = KEY, **more: Any) -> Change:
-    return Change(edit=Edit({key: value}), author="ann", reason="a test", **more)
+    return Change(edit=Edit({key: value}), author="ann", reason="a test", sections=("",), **more)

@@ -40,7 +40,9 @@ async def test_operators_and_members(
             assert not refused.value.detail.startswith("set by")
             with pytest.raises(NotFound, match="did you mean"):
                 await hub.handle(
-                    "change", Change(edit=Edit({KEY + "s": 1}), author="ann", reason="x"), {}
+                    "change",
+                    Change(edit=Edit({KEY + "s": 1}), author="ann", reason="x", sections=("",)),
+                    {},
                 )
             with pytest.raises(Invalid, match="no such member"):
                 await hub.handle("change", change(8, canary=Canary(members=("who",))), {})
@@ -54,7 +56,9 @@ async def test_operators_and_members(
             found = await hub.handle("members", None, {})
             ledger = {m["member"]: (m["running"], m["state"]) for m in found["members"]}
             assert ledger == {"m": (2, "current"), "config": (2, "current")}  # itself too
-            await hub.handle("roll_back", Return(to=1, author="bob", reason="back"), {})
+            await hub.handle(
+                "roll_back", Return(to=1, author="bob", reason="back", sections=("",)), {}
+            )
             assert one.settings.orders.max_lines == settings.orders.max_lines
             found = await hub.handle("diff", (1, 2), {})
             assert found["changes"] == {KEY: {"from": settings.orders.max_lines, "to": 9}}
@@ -229,14 +233,18 @@ async def test_several_settings_are_one_change_and_may_be_tried(
     async with started(hub_environ) as hub:
         await well(hub)
         edit = Edit({KEY: 9, "orders.max_quantity": 8})
-        wish = Change(edit=edit, author="ann", reason="a test", dry_run=True)
+        wish = Change(edit=edit, author="ann", reason="a test", dry_run=True, sections=("",))
         tried = await hub.handle("change", wish, {})
         assert (tried["version"], tried["changed"]) == (1, [KEY, "orders.max_quantity"])
-        done = await hub.handle("change", Change(edit=edit, author="ann", reason="so"), {})
+        done = await hub.handle(
+            "change", Change(edit=edit, author="ann", reason="so", sections=("",)), {}
+        )
         assert done["changed"] == [KEY, "orders.max_quantity"]
         half = Edit({KEY: 10, "orders.max_quantity": -1})
         with pytest.raises(Invalid, match=r"orders\.max_quantity") as caught:
-            await hub.handle("change", Change(edit=half, author="ann", reason="no"), {})
+            await hub.handle(
+                "change", Change(edit=half, author="ann", reason="no", sections=("",)), {}
+            )
         assert caught.value.facts["field"] == "orders.max_quantity"
         found = await hub.handle("setting", KEY, {})
         assert found["setting"]["value"] == 9

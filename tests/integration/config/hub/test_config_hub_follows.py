@@ -38,7 +38,7 @@ async def test_its_files_its_pool_and_its_level(
         await well(hub)
         opened = hub._open()
         pool = opened.pool._opened
-        wish = Change(edit=Edit(dict(values)), author="ann", reason="a test")
+        wish = Change(edit=Edit(dict(values)), author="ann", reason="a test", sections=("",))
         done = await hub.handle("change", wish, {})
         assert sorted(done["changed"]) == sorted(values)
         files = opened.origins.files

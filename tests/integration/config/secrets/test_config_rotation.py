@@ -27,7 +27,9 @@ def soon(hub_environ: dict[str, str]) -> dict[str, str]:
 
 
 async def set_secret(hub: ConfigHub, keys: Keyring, plain: str) -> None:
-    wish = Change(edit=Edit({SECRET: keys.seal_text(plain)}), author="ann", reason="a test")
+    wish = Change(
+        edit=Edit({SECRET: keys.seal_text(plain)}), author="ann", reason="a test", sections=("",)
+    )
     await hub.handle("change", wish, {})
 
 
@@ -62,7 +64,9 @@ async def test_the_old_key_is_retired_beside_a_running_hub(
             assert one.settings.smtp.password is not None
             assert one.settings.smtp.password.get_secret_value() == "planted"
             await set_secret(hub, rotated.ring, "second")
-            await hub.handle("roll_back", Return(to=before, author="bob", reason="back"), {})
+            await hub.handle(
+                "roll_back", Return(to=before, author="bob", reason="back", sections=("",)), {}
+            )
             assert one.settings.smtp.password.get_secret_value() == "planted"
             version = one.version
         assert await kept(empty, version, rotated.ring) == "planted"

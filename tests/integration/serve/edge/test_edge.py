@@ -121,7 +121,11 @@ async def away(call: Call[None]) -> None:
 @api.put("/{thing_id}", scope=None, headers=IF_MATCH)
 async def replace(call: Call[None], thing_id: UUID, body: Thing) -> Reply[Thing]:
     """Replace."""
-    version = required_version(call)
+
+    async def present() -> int:
+        return 3
+
+    version = await required_version(call, present)
     return Reply(body, etag=str(version + 1))
 
 
@@ -241,9 +245,26 @@ class TestRefusals:
         url = "/things/0192f0a4-6d3b-7c1e-9a52-1f6f3a8c2b70"
         answer = await edge.put(url, json={"name": "x"}, headers={"if-match": '"x"'})
         problem(answer, 412, "precondition-failed")
-        assert (await edge.put(url, json={"name": "x"}, headers={"if-match": 'W/"3-9"'})).headers[
-            "etag"
-        ] == '"4"'
+
+    @pytest.mark.parametrize("given", ['"3-9"', '"3"', '"8", "3"', '"x,y", , "3"', 'W/"8", "3"'])
+    async def test_a_version_that_was_seen(self, edge: httpx.AsyncClient, given: str) -> None:
+        url = "/things/0192f0a4-6d3b-7c1e-9a52-1f6f3a8c2b70"
+        answer = await edge.put(url, json={"name": "x"}, headers={"if-match": given})
+        assert answer.headers["etag"] == '"4"'
+
+    async def test_a_list_in_two_lines(self, edge: httpx.AsyncClient) -> None:
+        url = "/things/0192f0a4-6d3b-7c1e-9a52-1f6f3a8c2b70"
+        lines = [("if-match", '"3"'), ("if-match", '"8"')]
+        answer = await edge.put(url, json={"name": "x"}, headers=lines)
+        assert answer.headers["etag"] == '"4"'
+
+    @pytest.mark.parametrize("given", ['W/"3"', 'W/"3", W/"4"', '"3', "3", '"a" "3"', ","])
+    async def test_412_for_weak_tags_and_for_none(
+        self, edge: httpx.AsyncClient, given: str
+    ) -> None:
+        url = "/things/0192f0a4-6d3b-7c1e-9a52-1f6f3a8c2b70"
+        answer = await edge.put(url, json={"name": "x"}, headers={"if-match": given})
+        problem(answer, 412, "precondition-failed")
 
     async def test_413_before_the_body_is_read(self, edge: httpx.AsyncClient, mint: Mint) -> None:
         headers = {**bearer(mint("admin")), "content-type": "application/json"}
@@ -448,6 +469,18 @@ class TestCors:
         assert "retry-after" in answer.headers["access-control-expose-headers"]
 
 
+class TestSecurity:
+    @pytest.mark.parametrize("path", ["/things/seen", "/nothing", "/things/healthz"])
+    async def test_every_answer_tells_browsers_what_to_refrain_from(
+        self, edge: httpx.AsyncClient, path: str
+    ) -> None:
+        headers = (await edge.get(path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert "strict-transport-security" not in headers
+
+
 class TestAddress:
     @pytest.mark.parametrize(
         ("lines", "address"),
@@ -456,8 +489,10 @@ class TestAddress:
             (["203.0.113.9"], "203.0.113.9"),
             (["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
             (["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
-            (["203.0.113.9, 127.0.0.1"], "203.0.113.9"),
-            (["203.0.113.9", "127.0.0.1"], "203.0.113.9"),
+            # Somebody on this machine, at the front door: he may say what he likes.
+            (["203.0.113.9, 127.0.0.1"], "127.0.0.1"),
+            (["203.0.113.9", "127.0.0.1"], "127.0.0.1"),
+            (["203.0.113.9, ::1"], "::1"),
             (["somebody"], "127.0.0.1"),
             (["2001:db8::1"], "2001:db8::1"),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -107,6 +108,45 @@ async def test_addresses_have_buckets_of_their_own(limited: Limited) -> None:
         for address in ("203.0.113.1", "203.0.113.2"):
             found = await statuses(client, 4, headers={"x-forwarded-for": address})
             assert found == [204, 204, 204, 429]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("PATCH", "/things", 405), ("GET", "/things/mine", 401)],
+)
+async def test_refusals_say_what_is_left(
+    limited: Limited, method: str, path: str, status: int
+) -> None:
+    async with limited(address=FEW) as client:
+        token = bearer("a.b.c") if status == 401 else {}
+        answers = [await client.request(method, path, headers=token) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [status] * 3 + [429]
+    for answer in answers:
+        assert answer.headers["ratelimit-policy"] == '"default";q=3;w=300'
+        assert len(answer.headers.get_list("ratelimit")) == 1
+    assert answers[0].headers["ratelimit"] == '"default";r=2;t=0'
+    assert re.fullmatch(r'"default";r=0;t=[1-9]\d*', answers[3].headers["ratelimit"])
+
+
+async def test_an_ipv6_client_has_one_bucket(limited: Limited) -> None:
+    async with limited(address=FEW) as client:
+        found = []
+        for n in range(4):
+            headers = {"x-forwarded-for": f"2001:db8:0:7:{n:x}::{n:x}"}
+            found += await statuses(client, 1, headers=headers)
+        assert found == [204, 204, 204, 429]
+        neighbour = {"x-forwarded-for": "2001:db8:0:8::1"}
+        assert await statuses(client, 1, headers=neighbour) == [204]
+
+
+async def test_nobody_on_this_machine_chooses_his_bucket(limited: Limited) -> None:
+    async with limited(address=FEW) as client:
+        found = []
+        for n in range(4):
+            # As the front door passes it on that appends whom it saw.
+            headers = {"x-forwarded-for": f"198.51.100.{n}, 127.0.0.1"}
+            found += await statuses(client, 1, headers=headers)
+    assert found == [204, 204, 204, 429]
 
 
 async def test_principals_are_counted_wherever_they_are(limited: Limited, mint: Mint) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -119,6 +122,25 @@ class TestDocumentation:
         for name in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js", "favicon-32x32.png"):
             assert name in page.text or name == "start.js"
             assert (await door.get(f"/docs/{name}")).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/", "/docs"])
+    async def test_a_page_runs_nothing_that_was_slipped_in(
+        self, door: httpx.AsyncClient, path: str
+    ) -> None:
+        page = await door.get(path, headers={"accept": "text/html"})
+        assert page.headers["content-type"].startswith("text/html")
+        policy = dict(
+            part.strip().partition(" ")[::2]
+            for part in page.headers["content-security-policy"].split(";")
+        )
+        for name in ("default-src", "frame-ancestors", "base-uri", "form-action"):
+            assert policy[name] == "'none'"
+        assert "unsafe" not in policy.get("script-src", "") + policy["style-src"]
+        assert not re.search(r"<script(?![^>]* src=)|\son\w+=|javascript:", page.text)
+        for style in re.findall(r"<style>(.*?)</style>", page.text, flags=re.DOTALL):
+            digest = b64encode(sha256(style.encode()).digest()).decode()
+            assert policy["style-src"] == f"'sha256-{digest}'"
+        assert "style=" not in page.text
 
     async def test_files_are_compressed_once_and_kept(self, door: httpx.AsyncClient) -> None:
         url = "/docs/swagger-ui-bundle.js"

@@ -38,7 +38,7 @@ def test_a_pasted_secret_is_refused_and_absent(key: str, value: str) -> None:
             await hub.started()
             desk = Desk(hub, cluster.history)
             given: Any = [value] if key.endswith("origins") else value
-            change = Change(edit=Edit({key: given}), author="ann", reason="oops")
+            change = Change(edit=Edit({key: given}), author="ann", reason="oops", sections=("",))
             with pytest.raises(EcapError) as caught:
                 await desk.change(change)
             told = [await desk.validate(change.edit), await desk.history(before=None, limit=50)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ecap.config.settings.limits import Bucket
-from ecap.errors import RateLimited
-from ecap.serve.edge.limits import ClientAddress, Ruling, admit, headers
+from ecap.serve.edge.limits import ClientAddress, Ruling, client_of, headers, take
 
 CLIENT = ClientAddress(("10.0.0.0/8", "127.0.0.1/32", "::1/128"))
 
@@ -27,6 +26,8 @@ CLIENT = ClientAddress(("10.0.0.0/8", "127.0.0.1/32", "::1/128"))
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "198.51.100.1:443", "10.0.0.1"),
         ("::1", "2001:db8::1", "2001:db8::1"),
+        ("10.0.0.1", "198.51.100.1, 127.0.0.1, 10.0.0.2", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.1, 127.18.0.5", "127.18.0.5"),
         ("unknown", "198.51.100.1", "unknown"),
     ],
 )
@@ -62,15 +63,24 @@ YES, NO = Ruling(True, 7, 0.0), Ruling(False, 0, 2.5)
 
 
 async def test_the_ledger_is_asked_only_when_needed() -> None:
-    assert await admit(Fixed(YES, NO), "k", BUCKET) == YES
-    assert await admit(Fixed(None, YES), "k", BUCKET) == YES
+    assert await take(Fixed(YES, NO), "k", BUCKET) == YES
+    assert await take(Fixed(NO, YES), "k", BUCKET) == NO
+    assert await take(Fixed(None, YES), "k", BUCKET) == YES
 
 
-@pytest.mark.parametrize("limiter", [Fixed(NO, YES), Fixed(None, NO)])
-async def test_a_no_says_when(limiter: Fixed) -> None:
-    with pytest.raises(RateLimited) as raised:
-        await admit(limiter, "k", BUCKET)
-    assert raised.value.retry_after_s == 2.5
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("198.51.100.1", "198.51.100.1"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("2001:db8:0:7:1:2:3:4", "2001:db8:0:7::/64"),
+        ("2001:db8:0:7::", "2001:db8:0:7::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_whom_an_address_stands_for(address: str, client: str) -> None:
+    assert client_of(address) == client
 
 
 def test_headers() -> None:

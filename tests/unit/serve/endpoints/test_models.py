@@ -102,25 +102,38 @@ def call(if_match: bytes | None) -> Call[None]:
     return Call(None, ANONYMOUS, headers, "", "", "", "/")
 
 
-@pytest.mark.parametrize(
-    ("tag", "version"), [(b'"3"', 3), (b'W/"3"', 3), (b' "3-17" ', 3), (b'"0"', 0)]
-)
-def test_a_version(tag: bytes, version: int) -> None:
-    assert required_version(call(tag)) == version
+async def seven() -> int:
+    return 7
 
 
 @pytest.mark.parametrize(
-    "tag", [b"3", b'"x"', b'"3-"', b'"-1"', b'"3", "4"', b'"' + b"9" * 19 + b'"']
+    ("tag", "version"),
+    [
+        (b'"3"', 3),
+        (b' "3-17" ', 3),
+        (b'"0"', 0),
+        (b'W/"7", "3"', 3),
+        (b'"3", "7-1"', 7),
+        (b'"7","3"', 7),
+        (b'"3", "4"', 3),
+    ],
 )
-def test_no_version_of_ours(tag: bytes) -> None:
+async def test_a_version(tag: bytes, version: int) -> None:
+    assert await required_version(call(tag), seven) == version
+
+
+@pytest.mark.parametrize(
+    "tag", [b"3", b'"x"', b'"3-"', b'"-1"', b'W/"3"', b'"3" "4"', b'"' + b"9" * 19 + b'"']
+)
+async def test_no_version_of_ours(tag: bytes) -> None:
     with pytest.raises(PreconditionFailed):
-        required_version(call(tag))
+        await required_version(call(tag), seven)
 
 
 @pytest.mark.parametrize("tag", [None, b"", b" ", b"*"])
-def test_no_version(tag: bytes | None) -> None:
+async def test_no_version(tag: bytes | None) -> None:
     with pytest.raises(PreconditionRequired):
-        required_version(call(tag))
+        await required_version(call(tag), seven)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The configuration of a running ECAP, over HTTP: the one of this machine, or one at a URL."""
+"""A running ECAP, over HTTP: the one of this machine, or one at a URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ecap.local.state import runtime
 from ecap.local.state.folder import open_state
 
 TOKEN = "ECAP_TOKEN"  # noqa: S105  the variable's name
-_PATH = "/api/v1/config"
+CONFIG = "/api/v1/config"
 _ACCOUNTS = "/api/v1/auth/users/"
 # A change with a canary takes as long as it bakes.
 _TIMEOUT_S = 180.0
@@ -30,12 +30,18 @@ class Answer:
 
 
 class Door:
-    def __init__(self, client: httpx.Client) -> None:
+    """`below`: where its paths begin."""
+
+    def __init__(self, client: httpx.Client, *, below: str) -> None:
         self._client = client
+        self._below = below
 
     def get(self, path: str = "", **params: Any) -> Answer:
         given = {name: value for name, value in params.items() if value is not None}
         return self._ask("GET", path, params=given)
+
+    def post(self, path: str, *, body: Any) -> Answer:
+        return self._ask("POST", path, json=body)
 
     def write(
         self, method: str, path: str, *, version: int | None, body: Any = None, **params: Any
@@ -47,10 +53,10 @@ class Door:
         """Of an account, by its id. Raises as `get`."""
         return str(self._ask("GET", account, root=_ACCOUNTS).document["email"])
 
-    def _ask(self, method: str, path: str, *, root: str = _PATH, **options: Any) -> Answer:
-        """Raises Refused with what the hub says, Unavailable without an answer."""
+    def _ask(self, method: str, path: str, *, root: str | None = None, **options: Any) -> Answer:
+        """Raises Refused with what is said, Unavailable without an answer."""
         try:
-            answer = self._client.request(method, root + path, **options)
+            answer = self._client.request(method, (root or self._below) + path, **options)
         except httpx.TransportError as exc:
             raise Unavailable(f"{self._client.base_url} does not answer: {exc}") from exc
         document = _document(answer)
@@ -74,7 +80,9 @@ def _document(answer: httpx.Response) -> Mapping[str, Any]:
 
 
 @contextmanager
-def open_door(url: str | None, *, timeout_s: float = _TIMEOUT_S) -> Iterator[Door]:
+def open_door(
+    url: str | None, *, below: str = CONFIG, timeout_s: float = _TIMEOUT_S
+) -> Iterator[Door]:
     """At `url` with the token of the environment; without one, here as the administrator.
 
     Raises Misconfigured, NotFound when nothing runs here, Unavailable.
@@ -82,14 +90,14 @@ def open_door(url: str | None, *, timeout_s: float = _TIMEOUT_S) -> Iterator[Doo
     if url is not None:
         token = os.environ.get(TOKEN)
         if not token:
-            raise Misconfigured(f"set {TOKEN} to an access token with the scope config:write")
+            raise Misconfigured(f"set {TOKEN} to an access token that may do it")
         with httpx.Client(base_url=url, timeout=timeout_s, headers=_bearer(token)) as client:
-            yield Door(client)
+            yield Door(client, below=below)
         return
     found = running_here()
     with httpx.Client(base_url=found.front_door, timeout=timeout_s) as client:
         client.headers.update(_bearer(_log_in(client, {**os.environ, **found.environ})))
-        yield Door(client)
+        yield Door(client, below=below)
 
 
 def running_here() -> runtime.Runtime:
