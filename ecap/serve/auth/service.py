@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,23 +10,26 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from ecap.clients.postgres import Pool
 from ecap.config.member.follows import Follow
 from ecap.config.secrets.keyring.live import open_keyring
 from ecap.config.settings.services.auth import Auth as Settings
 from ecap.domain.accounts.roles import Role
 from ecap.errors import Forbidden, Invalid, Unauthenticated
+from ecap.mesh import Principal
 from ecap.serve.auth.administrator import FirstAdministrator
 from ecap.serve.auth.issuer import AccessTokens, scope_of
 from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.auth.models import Account, Credentials, Registered, Registration, Tokens
 from ecap.serve.auth.passwords import Passwords, open_passwords
 from ecap.serve.auth.people import People
-from ecap.serve.auth.sessions import Sessions
+from ecap.serve.auth.sessions import Grant, Sessions
+from ecap.serve.auth.standing import require_standing
 from ecap.serve.auth.store import Accounts
+from ecap.serve.edge.revocations import LONGEST_ACCESS, LONGEST_SKEW, Revocations
+from ecap.serve.replica.background import background
 from ecap.serve.replica.process import Process
 
-# The longest `auth.access_ttl_s` and `auth.clock_skew_s` together.
-_LONGEST_TOKEN_S = 86400.0 + 300.0
 _NEW: tuple[Role, ...] = ("customer",)
 
 
@@ -38,12 +41,14 @@ class Auth:
     keys: SigningKeys
     access: AccessTokens
     administrator: FirstAdministrator
+    pool: Pool
+    revocations: Revocations
+    trust_s: Callable[[], float]
 
     async def reconfigure(self, settings: Settings) -> None:
         await self.passwords.reconfigure(settings)
         self.keys.reconfigure(life_s=settings.signing_key_ttl_s)
-        self.sessions.reconfigure(ttl_s=settings.refresh_ttl_s)
-        self.access.reconfigure(ttl_s=settings.access_ttl_s)
+        self.sessions.reconfigure(settings)
         self.administrator.reconfigure(settings)
 
     async def register(self, body: Registration, *, now: datetime) -> Registered:
@@ -51,10 +56,9 @@ class Auth:
         await self.administrator.ensure()
         password = _acceptable(body.password, email=body.email, field="password")
         hashed = await self.passwords.hash(password)
-        account = await self.accounts.add(
-            body.email, hashed, body.display_name, roles=_NEW, now=now
-        )
-        return Registered(account=account, tokens=await self._tokens(account, now=now))
+        known = await self.accounts.add(body.email, hashed, body.display_name, roles=_NEW, now=now)
+        tokens = await self._tokens(known.account, epoch=known.epoch, now=now)
+        return Registered(account=known.account, tokens=tokens)
 
     async def log_in(self, body: Credentials, *, now: datetime) -> Tokens:
         """Raises Unauthenticated, after the same work whether the account exists or
@@ -70,12 +74,12 @@ class Auth:
         if self.passwords.is_outdated(known.password_hash):
             hashed = await self.passwords.hash(password)
             await self.accounts.rehash(known.account.id, hashed, checked=known.password_hash)
-        return await self._tokens(known.account, now=now)
+        return await self._tokens(known.account, epoch=known.epoch, now=now)
 
     async def refresh(self, token: SecretStr, *, now: datetime) -> Tokens:
         """Raises Unauthenticated."""
-        rotated = await self.sessions.rotate(token.get_secret_value(), now=now)
-        return await self._answer(rotated.account, rotated.token, now=now)
+        account, grant = await self.sessions.rotate(token.get_secret_value(), now=now)
+        return await self._answer(account, grant, now=now)
 
     async def change_password(
         self, user_id: UUID, current: SecretStr, new: SecretStr, *, now: datetime
@@ -86,17 +90,26 @@ class Auth:
         if not await self.passwords.matches(current.get_secret_value(), known.password_hash):
             raise Invalid("this is not the present password", field="current_password")
         hashed = await self.passwords.hash(password)
-        await self.accounts.set_password(user_id, hashed, checked=known.password_hash, now=now)
-        return await self._tokens(known.account, now=now)
+        epoch = await self.accounts.set_password(
+            user_id, hashed, checked=known.password_hash, now=now
+        )
+        return await self._tokens(known.account, epoch=epoch, now=now)
 
-    async def _tokens(self, account: Account, *, now: datetime) -> Tokens:
-        return await self._answer(account, await self.sessions.open(account.id, now=now), now=now)
+    async def require_standing(self, principal: Principal, scope: str) -> None:
+        """Before every write. Raises Unauthenticated, Forbidden, or Unavailable when this
+        replica has not heard for too long whose access has ended."""
+        self.revocations.require(principal, trust_s=self.trust_s())
+        await require_standing(self.pool, principal, scope)
 
-    async def _answer(self, account: Account, refresh_token: str, *, now: datetime) -> Tokens:
+    async def _tokens(self, account: Account, *, epoch: int, now: datetime) -> Tokens:
+        grant = await self.sessions.open(account.id, epoch=epoch, now=now)
+        return await self._answer(account, grant, now=now)
+
+    async def _answer(self, account: Account, grant: Grant, *, now: datetime) -> Tokens:
         return Tokens(
-            access_token=await self.access.issue(account.id, account.roles, now=now),
-            expires_in=self.access.ttl_s,
-            refresh_token=refresh_token,
+            access_token=await self.access.issue(account.id, account.roles, grant, now=now),
+            expires_in=round((grant.access_until - now).total_seconds()),
+            refresh_token=grant.refresh_token,
             scope=scope_of(account.roles),
         )
 
@@ -118,7 +131,7 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
             ring,
             life_s=settings.signing_key_ttl_s,
             # Whatever `auth.access_ttl_s` was when a token that is still in use was issued.
-            token_life_s=_LONGEST_TOKEN_S,
+            token_life_s=(LONGEST_ACCESS + LONGEST_SKEW).total_seconds(),
         )
         process.verifier.ask(keys.jwks)
         people = People(process.pool, ring)
@@ -127,11 +140,15 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
         process.checks["administrator"] = administrator.ensure
         auth = Auth(
             accounts=accounts,
-            sessions=Sessions(process.pool, people, ttl_s=settings.refresh_ttl_s),
+            sessions=Sessions(process.pool, people, settings),
             passwords=passwords,
             keys=keys,
             access=AccessTokens(keys, settings),
             administrator=administrator,
+            pool=process.pool,
+            revocations=process.revocations,
+            trust_s=lambda: process.settings.auth.revocation_trust_s,
         )
         process.follows.append(Follow("auth", Settings, auth.reconfigure))
-        yield auth
+        async with background(auth.sessions.erase(), name="auth-erase"):
+            yield auth

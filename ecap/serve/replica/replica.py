@@ -66,6 +66,7 @@ def build(
                         process.identity,
                         process.checks,
                         process.member,
+                        process.revocations,
                     )
         finally:
             await asyncio.to_thread(spans.shutdown)

@@ -14,6 +14,24 @@ class Auth(Section):
     audience: Annotated[str, TOKENS] = Field("ecap", description="`aud` of access tokens")
     access_ttl_s: int = Field(900, ge=30, le=86400, description="life of an access token")
     refresh_ttl_s: int = Field(30 * 86400, ge=60, description="life of a refresh token")
+    refresh_grace_s: float = Field(
+        10.0,
+        ge=0,
+        le=60,
+        description="a refresh token that comes again within this gets the same successor",
+    )
+    session_ttl_s: int = Field(
+        90 * 86400, ge=60, description="longest life of a session, however often it is refreshed"
+    )
+    revocation_poll_s: float = Field(
+        0.4, ge=0.05, le=0.5, description="each replica asks whose access has ended"
+    )
+    revocation_trust_s: float = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        description="without an answer for this long, writes to accounts are refused",
+    )
     signing_key_ttl_s: int = Field(30 * 86400, ge=3600, description="a new signing key after this")
     argon2_memory_kib: int = Field(19456, ge=8192, description="OWASP minimum 19 MiB")
     argon2_iterations: int = Field(2, ge=1, description="passes over the memory")
