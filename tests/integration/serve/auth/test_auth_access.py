@@ -257,11 +257,11 @@ async def test_a_replica_that_hears_nothing_refuses_writes_of_auth(
         async with pool.transaction() as conn:
             await conn.execute("LOCK TABLE access.revocations IN ACCESS EXCLUSIVE MODE")
             async with asyncio.timeout(10):
-                while await write() != 503:
+                while await write() != 503:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             assert (await who.ask("GET", ME)).status_code == 200
         async with asyncio.timeout(10):
-            while await write() != 422:
+            while await write() != 422:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 

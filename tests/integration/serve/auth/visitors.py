@@ -88,6 +88,6 @@ async def ended_within(who: Visitor, *paths: str) -> float:
     began = time.monotonic()
     async with asyncio.timeout(WITHIN_S):
         for path in paths:
-            while (await who.ask("GET", path)).status_code != 401:
+            while (await who.ask("GET", path)).status_code != 401:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     return time.monotonic() - began
