@@ -89,9 +89,9 @@ class Revocations:
             try:
                 await self.hear(pool)
                 deaf = False
-            except Exception:  # noqa: BLE001  whatever it was: who stops asking never hears again
+            except Exception as exc:  # noqa: BLE001  who stops asking never hears again
                 if not deaf:
-                    _log.warning("whose access has ended cannot be had", exc_info=True)
+                    _log.warning("whose access has ended cannot be had", extra={"error": repr(exc)})
                 deaf = True
             self._tried.set()
             await asyncio.sleep(poll_s())
