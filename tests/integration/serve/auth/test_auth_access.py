@@ -49,8 +49,14 @@ async def door(settings: Settings, pool: Pool) -> AsyncIterator[httpx.AsyncClien
 
 
 @pytest.fixture(scope="module")
-async def admin(door: httpx.AsyncClient, settings: Settings) -> Visitor:
-    return await administrator(door, settings)
+async def admin(door: httpx.AsyncClient, settings: Settings, pool: Pool) -> AsyncIterator[Visitor]:
+    found = await administrator(door, settings)
+    yield found
+    # Others count on being the last one.
+    await pool.execute(
+        "UPDATE auth.users SET roles = '{customer}' WHERE 'admin' = ANY (roles) AND id <> $1",
+        UUID(found.id),
+    )
 
 
 End = Callable[[Visitor, Visitor, Pool], Awaitable[None]]
