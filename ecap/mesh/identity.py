@@ -30,10 +30,15 @@ _SPREAD_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Principal:
+    """What a user's access hangs on is `session` and `epoch`: it ends with the session, and
+    when the account goes on to another epoch."""
+
     subject: str
     kind: Literal["user", "service", "anonymous"]
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
+    session: str | None = None
+    epoch: int = 0
 
     def has(self, scope: str) -> bool:
         return scope in self.scopes

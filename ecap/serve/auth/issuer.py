@@ -12,6 +12,7 @@ from ecap.config.settings.services.auth import Auth
 from ecap.domain.accounts.roles import Role, scopes_of
 from ecap.domain.values.ids import new_id
 from ecap.serve.auth.keys import SigningKeys
+from ecap.serve.auth.sessions import Grant
 from ecap.serve.edge.tokens import ALGORITHM, TOKEN_TYPE
 
 
@@ -20,23 +21,21 @@ class AccessTokens:
         self._keys = keys
         self._issuer = settings.issuer
         self._audience = settings.audience
-        self.ttl_s = settings.access_ttl_s
 
-    def reconfigure(self, *, ttl_s: int) -> None:
-        """For tokens issued from now on."""
-        self.ttl_s = ttl_s
-
-    async def issue(self, user_id: UUID, roles: Iterable[Role], *, now: datetime) -> str:
+    async def issue(
+        self, user_id: UUID, roles: Iterable[Role], grant: Grant, *, now: datetime
+    ) -> str:
         signer = await self._keys.signer(now)
         roles = sorted(roles)
-        issued = int(now.timestamp())
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(user_id),
-            "iat": issued,
-            "exp": issued + self.ttl_s,
+            "iat": int(now.timestamp()),
+            "exp": int(grant.access_until.timestamp()),
             "jti": str(new_id()),
+            "sid": str(grant.session_id),
+            "epoch": grant.epoch,
             "roles": roles,
             "scope": scope_of(roles),
         }

@@ -83,6 +83,25 @@ class Registered(Model):
     tokens: Tokens
 
 
+class Session(Model):
+    """A log in and what it was refreshed to."""
+
+    id: UUID
+    created_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime = Field(description="unless it is refreshed before")
+    ends_at: datetime = Field(description="however often it is refreshed")
+    current: bool = Field(False, description="the one that asks")
+
+
+class WhoseSessions(Model):
+    user_id: UUID | None = Field(None, description="of somebody else, with `auth:admin`")
+
+
+class SessionQuery(WhoseSessions, PageQuery):
+    pass
+
+
 class AccountChange(Model):
     """Only what is given changes. Disabling ends all sessions."""
 

@@ -3,21 +3,21 @@
 INSERT INTO auth.users (id, sealed, email_hash, password_hash, roles, created_at)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (email_hash) DO NOTHING
-RETURNING id, sealed, roles, version, created_at, disabled_at, password_hash;
+RETURNING id, sealed, roles, version, created_at, disabled_at, epoch, password_hash;
 
 -- name: account
-SELECT id, sealed, roles, version, created_at, disabled_at, password_hash
+SELECT id, sealed, roles, version, created_at, disabled_at, epoch, password_hash
 FROM auth.users
 WHERE id = $1;
 
 -- name: account_by_email
-SELECT id, sealed, roles, version, created_at, disabled_at, password_hash
+SELECT id, sealed, roles, version, created_at, disabled_at, epoch, password_hash
 FROM auth.users
 WHERE email_hash = $1;
 
 -- name: page
 -- Oldest first; $2/$3 are the last row of the page before.
-SELECT id, sealed, roles, version, created_at, disabled_at, password_hash
+SELECT id, sealed, roles, version, created_at, disabled_at, epoch, password_hash
 FROM auth.users
 WHERE ($1::bytea IS NULL OR email_hash = $1)
   AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3::uuid))
@@ -25,16 +25,18 @@ ORDER BY created_at, id
 LIMIT $4;
 
 -- name: change
--- NULL leaves a column as it is; $5 is the version the caller saw.
+-- NULL leaves a column as it is; $5 is the version the caller saw. What was issued before has
+-- other roles in it.
 UPDATE auth.users
 SET roles = coalesce($2, roles),
     disabled_at = CASE
         WHEN $3::boolean IS NULL THEN disabled_at
         WHEN $3 THEN coalesce(disabled_at, $4)
     END,
-    version = version + 1
+    version = version + 1,
+    epoch = epoch + 1
 WHERE id = $1 AND version = $5
-RETURNING id, sealed, roles, version, created_at, disabled_at, password_hash;
+RETURNING id, sealed, roles, version, created_at, disabled_at, epoch, password_hash;
 
 -- name: one_admin_change
 -- Two administrators must not remove each other at the same moment.
@@ -47,8 +49,34 @@ SELECT EXISTS (SELECT FROM auth.users WHERE 'admin' = ANY (roles) AND disabled_a
 -- $3 is the hash that was checked: of two changes at once, one wins.
 UPDATE auth.users SET password_hash = $2 WHERE id = $1 AND password_hash = $3 RETURNING id;
 
+-- name: end_epoch
+UPDATE auth.users SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch;
+
+-- name: standing
+-- Of an account and one of its sessions, if access through it goes on.
+SELECT u.roles
+FROM auth.users u
+JOIN auth.sessions s ON s.user_id = u.id
+WHERE u.id = $1 AND s.id = $2 AND u.epoch = $3
+  AND u.disabled_at IS NULL AND s.revoked_at IS NULL;
+
 -- name: open_session
-INSERT INTO auth.sessions (id, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4);
+-- Nothing when access was ended since $3 was read; locked, so that it is not ended meanwhile.
+INSERT INTO auth.sessions (id, user_id, created_at, refreshed_at, expires_at, access_until)
+SELECT $1, u.id, $4, $4, $5, $6
+FROM auth.users u
+WHERE u.id = $2 AND u.epoch = $3 AND u.disabled_at IS NULL
+FOR SHARE
+RETURNING id;
+
+-- name: sessions
+-- Newest first; $4/$5 are the last row of the page before.
+SELECT id, created_at, refreshed_at, expires_at
+FROM auth.sessions
+WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND created_at > $3
+  AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $6;
 
 -- name: forget_expired_sessions
 DELETE FROM auth.sessions WHERE user_id = $1 AND expires_at <= $2;
@@ -58,8 +86,9 @@ INSERT INTO auth.refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, $
 
 -- name: token
 -- Locked, so that of two uses at once one is the second.
-SELECT t.session_id, t.expires_at, t.used_at, s.revoked_at,
-       u.id, u.sealed, u.roles, u.version, u.created_at, u.disabled_at
+SELECT t.session_id, t.expires_at, t.used_at, t.successor, t.successor_until,
+       s.revoked_at, s.created_at AS began_at,
+       u.id, u.sealed, u.roles, u.version, u.created_at, u.disabled_at, u.epoch
 FROM auth.refresh_tokens t
 JOIN auth.sessions s ON s.id = t.session_id
 JOIN auth.users u ON u.id = s.user_id
@@ -67,7 +96,12 @@ WHERE t.hash = $1
 FOR UPDATE OF s, t;
 
 -- name: use_token
-UPDATE auth.refresh_tokens SET used_at = $2 WHERE hash = $1;
+UPDATE auth.refresh_tokens SET used_at = $2, successor = $3, successor_until = $4 WHERE hash = $1;
+
+-- name: erase_successors
+UPDATE auth.refresh_tokens
+SET successor = NULL
+WHERE successor IS NOT NULL AND successor_until <= $1;
 
 -- name: forget_expired_tokens
 DELETE FROM auth.refresh_tokens WHERE session_id = $1 AND expires_at <= $2;
@@ -75,13 +109,24 @@ DELETE FROM auth.refresh_tokens WHERE session_id = $1 AND expires_at <= $2;
 -- name: extend_session
 UPDATE auth.sessions SET expires_at = $2 WHERE id = $1;
 
+-- name: refresh_session
+-- An access token that was given out before may live longer.
+UPDATE auth.sessions
+SET refreshed_at = $2, access_until = greatest(access_until, $3)
+WHERE id = $1;
+
 -- name: revoke_session
-UPDATE auth.sessions SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1;
+-- Of the account $3; NULL: of anybody.
+UPDATE auth.sessions
+SET revoked_at = $1
+WHERE id = $2 AND ($3::uuid IS NULL OR user_id = $3) AND revoked_at IS NULL
+RETURNING id, access_until;
 
 -- name: revoke_session_of_token
 UPDATE auth.sessions
-SET revoked_at = coalesce(revoked_at, $2)
-WHERE id = (SELECT session_id FROM auth.refresh_tokens WHERE hash = $1);
+SET revoked_at = $1
+WHERE id = (SELECT session_id FROM auth.refresh_tokens WHERE hash = $2) AND revoked_at IS NULL
+RETURNING id, access_until;
 
 -- name: revoke_sessions
 UPDATE auth.sessions SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL;

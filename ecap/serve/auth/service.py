@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +10,13 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from ecap.clients.postgres import Pool
 from ecap.config.member.follows import Follow
 from ecap.config.secrets.keyring.live import open_keyring
 from ecap.config.settings.services.auth import Auth as Settings
 from ecap.domain.accounts.roles import Role
 from ecap.errors import Forbidden, Invalid, Overloaded, Unauthenticated
+from ecap.mesh import Principal
 from ecap.serve.auth.acceptance import acceptable, normalised
 from ecap.serve.auth.administrator import FirstAdministrator
 from ecap.serve.auth.guesses import Guesses, Try
@@ -30,12 +32,13 @@ from ecap.serve.auth.models import (
 )
 from ecap.serve.auth.passwords import Passwords, open_passwords
 from ecap.serve.auth.people import People
-from ecap.serve.auth.sessions import Sessions
-from ecap.serve.auth.store import Accounts
+from ecap.serve.auth.sessions import Grant, Sessions
+from ecap.serve.auth.standing import require_standing
+from ecap.serve.auth.store import Accounts, Known
+from ecap.serve.edge.revocations import LONGEST_ACCESS, LONGEST_SKEW, Revocations
+from ecap.serve.replica.background import background
 from ecap.serve.replica.process import Process
 
-# The longest `auth.access_ttl_s` and `auth.clock_skew_s` together.
-_LONGEST_TOKEN_S = 86400.0 + 300.0
 _NEW: tuple[Role, ...] = ("customer",)
 
 
@@ -48,25 +51,28 @@ class Auth:
     access: AccessTokens
     administrator: FirstAdministrator
     guesses: Guesses
+    pool: Pool
+    revocations: Revocations
+    trust_s: Callable[[], float]
 
     async def reconfigure(self, settings: Settings) -> None:
         await self.passwords.reconfigure(settings)
         self.keys.reconfigure(life_s=settings.signing_key_ttl_s)
-        self.sessions.reconfigure(ttl_s=settings.refresh_ttl_s)
-        self.access.reconfigure(ttl_s=settings.access_ttl_s)
+        self.sessions.reconfigure(settings)
         self.administrator.reconfigure(settings)
         self.guesses.reconfigure(settings)
 
     async def register(self, body: Registration, *, now: datetime) -> Registered:
         """Raises Invalid for a bad password, Conflict when the e-mail is taken."""
         await self.administrator.ensure()
-        account = await self._add(body, _NEW, now=now)
-        return Registered(account=account, tokens=await self._tokens(account, now=now))
+        known = await self._add(body, _NEW, now=now)
+        tokens = await self._tokens(known.account, epoch=known.epoch, now=now)
+        return Registered(account=known.account, tokens=tokens)
 
     async def add(self, body: NewAccount, *, now: datetime) -> Account:
         """Raises as `register` does."""
         await self.administrator.ensure()
-        return await self._add(body, body.roles, now=now)
+        return (await self._add(body, body.roles, now=now)).account
 
     async def log_in(self, body: Credentials, *, address: str, now: datetime) -> Tokens:
         """Raises Unauthenticated, after the same work whether the account exists or
@@ -84,12 +90,12 @@ class Auth:
         if self.passwords.is_outdated(known.password_hash):
             hashed = await self.passwords.hash(password)
             await self.accounts.rehash(known.account.id, hashed, checked=known.password_hash)
-        return await self._tokens(known.account, now=now)
+        return await self._tokens(known.account, epoch=known.epoch, now=now)
 
     async def refresh(self, token: SecretStr, *, now: datetime) -> Tokens:
         """Raises Unauthenticated."""
-        rotated = await self.sessions.rotate(token.get_secret_value(), now=now)
-        return await self._answer(rotated.account, rotated.token, now=now)
+        account, grant = await self.sessions.rotate(token.get_secret_value(), now=now)
+        return await self._answer(account, grant, now=now)
 
     async def change_password(
         self, user_id: UUID, current: SecretStr, new: SecretStr, *, address: str, now: datetime
@@ -105,8 +111,16 @@ class Auth:
         if not await self._is_right(keys, normalised(current), known.password_hash):
             raise Invalid("this is not the present password", field="current_password")
         hashed = await self.passwords.hash(password)
-        await self.accounts.set_password(user_id, hashed, checked=known.password_hash, now=now)
-        return await self._tokens(known.account, now=now)
+        epoch = await self.accounts.set_password(
+            user_id, hashed, checked=known.password_hash, now=now
+        )
+        return await self._tokens(known.account, epoch=epoch, now=now)
+
+    async def require_standing(self, principal: Principal, scope: str) -> None:
+        """Before every write. Raises Unauthenticated, Forbidden, or Unavailable when this
+        replica has not heard for too long whose access has ended."""
+        self.revocations.require(principal, trust_s=self.trust_s())
+        await require_standing(self.pool, principal, scope)
 
     async def _is_right(self, keys: Try, password: str, hashed: str | None) -> bool:
         try:
@@ -120,21 +134,22 @@ class Auth:
 
     async def _add(
         self, body: Registration | NewAccount, roles: Collection[Role], *, now: datetime
-    ) -> Account:
+    ) -> Known:
         password = acceptable(
             body.password, email=body.email, name=body.display_name, field="password"
         )
         hashed = await self.passwords.hash(password)
         return await self.accounts.add(body.email, hashed, body.display_name, roles=roles, now=now)
 
-    async def _tokens(self, account: Account, *, now: datetime) -> Tokens:
-        return await self._answer(account, await self.sessions.open(account.id, now=now), now=now)
+    async def _tokens(self, account: Account, *, epoch: int, now: datetime) -> Tokens:
+        grant = await self.sessions.open(account.id, epoch=epoch, now=now)
+        return await self._answer(account, grant, now=now)
 
-    async def _answer(self, account: Account, refresh_token: str, *, now: datetime) -> Tokens:
+    async def _answer(self, account: Account, grant: Grant, *, now: datetime) -> Tokens:
         return Tokens(
-            access_token=await self.access.issue(account.id, account.roles, now=now),
-            expires_in=self.access.ttl_s,
-            refresh_token=refresh_token,
+            access_token=await self.access.issue(account.id, account.roles, grant, now=now),
+            expires_in=round((grant.access_until - now).total_seconds()),
+            refresh_token=grant.refresh_token,
             scope=scope_of(account.roles),
         )
 
@@ -149,7 +164,7 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
             ring,
             life_s=settings.signing_key_ttl_s,
             # Whatever `auth.access_ttl_s` was when a token that is still in use was issued.
-            token_life_s=_LONGEST_TOKEN_S,
+            token_life_s=(LONGEST_ACCESS + LONGEST_SKEW).total_seconds(),
         )
         process.verifier.ask(keys.jwks)
         people = People(process.pool, ring)
@@ -158,12 +173,16 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
         process.checks["administrator"] = administrator.ensure
         auth = Auth(
             accounts=accounts,
-            sessions=Sessions(process.pool, people, ttl_s=settings.refresh_ttl_s),
+            sessions=Sessions(process.pool, people, settings),
             passwords=passwords,
             keys=keys,
             access=AccessTokens(keys, settings),
             administrator=administrator,
             guesses=Guesses(process.pool, people, settings),
+            pool=process.pool,
+            revocations=process.revocations,
+            trust_s=lambda: process.settings.auth.revocation_trust_s,
         )
         process.follows.append(Follow("auth", Settings, auth.reconfigure))
-        yield auth
+        async with background(auth.sessions.erase(), name="auth-erase"):
+            yield auth

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, Pool
+from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.config.secrets.keyring.ring import PREFIX
 from ecap.domain.accounts.roles import Role
@@ -16,9 +16,11 @@ from ecap.domain.events.envelope import new_event
 from ecap.domain.events.users import UserRegistered
 from ecap.domain.values.ids import new_id
 from ecap.errors import Conflict, NotFound, PreconditionFailed
-from ecap.mesh import current
+from ecap.mesh import Principal, current
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery
 from ecap.serve.auth.people import People
+from ecap.serve.auth.standing import require_standing
+from ecap.serve.edge import revocations
 from ecap.serve.endpoints.pages import Page, moment_cursor, next_cursor
 
 _SQL = load_queries(__package__)
@@ -28,6 +30,7 @@ _ADMIN_LOCK = 0x45434150_0002
 class Known(NamedTuple):
     account: Account
     password_hash: str
+    epoch: int
 
 
 class Accounts:
@@ -43,7 +46,7 @@ class Accounts:
         *,
         roles: Collection[Role],
         now: datetime,
-    ) -> Account:
+    ) -> Known:
         """Raises Conflict when the e-mail is taken, in whatever case it was typed."""
         user_id = new_id()
         sealed = self._people.seal(user_id, email=email, display_name=display_name)
@@ -55,7 +58,7 @@ class Accounts:
             if row is None:
                 raise Conflict("this e-mail is taken", field="email")
             await _announce(conn, user_id, sealed, now=now)
-            return await self._people.account(row)
+            return await self._known(row)
 
     async def account(self, user_id: UUID) -> Account:
         """Raises NotFound."""
@@ -66,13 +69,16 @@ class Accounts:
         row = await self._pool.fetchrow(_SQL["account"], user_id)
         if row is None:
             raise NotFound("no such account")
-        return Known(await self._people.account(row), row["password_hash"])
+        return await self._known(row)
 
     async def by_email(self, email: str) -> Known | None:
         row = await self._pool.fetchrow(_SQL["account_by_email"], await self._people.hash(email))
         if row is None:
             return None
-        return Known(await self._people.account(row), row["password_hash"])
+        return await self._known(row)
+
+    async def _known(self, row: Record) -> Known:
+        return Known(await self._people.account(row), row["password_hash"], row["epoch"])
 
     async def page(self, query: AccountQuery) -> Page[Account]:
         after = moment_cursor(query.cursor)
@@ -82,12 +88,21 @@ class Accounts:
         return Page(items=items, next_cursor=next_cursor(rows, query.limit, "created_at", "id"))
 
     async def change(
-        self, user_id: UUID, change: AccountChange, *, version: int, now: datetime
+        self,
+        user_id: UUID,
+        change: AccountChange,
+        *,
+        by: Principal,
+        version: int,
+        now: datetime,
     ) -> Account:
-        """Raises NotFound, PreconditionFailed, or Conflict when no administrator would be left."""
+        """Ends the access that was given before. Raises NotFound, PreconditionFailed, Conflict
+        when no administrator would be left, or what `require_standing` raises about `by`."""
         roles = None if change.roles is None else sorted(change.roles)
         async with self._pool.transaction() as conn:
             await conn.execute(_SQL["one_admin_change"], _ADMIN_LOCK)
+            # Under the lock: of two who disable each other, the second is nobody any more.
+            await require_standing(conn, by, "auth:admin")
             row = await conn.fetchrow(_SQL["change"], user_id, roles, change.disabled, now, version)
             if row is None:
                 if await conn.fetchrow(_SQL["account"], user_id) is None:
@@ -98,21 +113,37 @@ class Accounts:
             account = await self._people.account(row)
             if account.disabled:
                 await conn.execute(_SQL["revoke_sessions"], user_id, now)
+            await revocations.end_account(conn, str(user_id), epoch=row["epoch"], now=now)
             return account
 
     async def set_password(
         self, user_id: UUID, password_hash: str, *, checked: str, now: datetime
-    ) -> None:
-        """Ends all sessions. `checked` is the hash the present password was compared
-        with; raises Conflict when it is no longer the one kept."""
+    ) -> int:
+        """Ends all sessions; answers the new epoch. `checked` is the hash the present
+        password was compared with; raises Conflict when it is no longer the one kept."""
         async with self._pool.transaction() as conn:
             row = await conn.fetchrow(_SQL["set_password"], user_id, password_hash, checked)
             if row is None:
                 raise Conflict("the password was changed by somebody else")
-            await conn.execute(_SQL["revoke_sessions"], user_id, now)
+            return await _end_all(conn, user_id, now=now)
+
+    async def end_sessions(self, user_id: UUID, *, now: datetime) -> None:
+        """Raises NotFound."""
+        async with self._pool.transaction() as conn:
+            await _end_all(conn, user_id, now=now)
 
     async def rehash(self, user_id: UUID, password_hash: str, *, checked: str) -> None:
         await self._pool.execute(_SQL["set_password"], user_id, password_hash, checked)
+
+
+async def _end_all(conn: Connection, user_id: UUID, *, now: datetime) -> int:
+    """The new epoch."""
+    epoch: int | None = await conn.fetchval(_SQL["end_epoch"], user_id)
+    if epoch is None:
+        raise NotFound("no such account")
+    await conn.execute(_SQL["revoke_sessions"], user_id, now)
+    await revocations.end_account(conn, str(user_id), epoch=epoch, now=now)
+    return epoch
 
 
 async def _announce(conn: Connection, user_id: UUID, sealed: bytes, *, now: datetime) -> None:

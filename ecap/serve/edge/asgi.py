@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -28,7 +29,7 @@ from ecap.serve.edge.deadline import Deadline
 from ecap.serve.edge.parts import EdgeParts
 from ecap.serve.edge.received import Received, received
 from ecap.serve.endpoints import answers
-from ecap.serve.endpoints.answers import Answer
+from ecap.serve.endpoints.answers import Answer, Ended
 from ecap.serve.endpoints.routing import Api, Call, Endpoint, Table
 
 _log = logs.get("ecap.http")
@@ -99,10 +100,17 @@ class Edge:
         try:
             answer = await self._answer(bounds, request, scope, receive)
             self._dress(bounds, request, answer)
-            await answers.send(answer, request.method, receive, send)
+            ended = self._end_of(request) if answer.stream is not None else None
+            await answers.send(answer, request.method, receive, send, ended=ended)
         finally:
             self._access.in_flight -= 1
         self._record(request, answer.status, time.perf_counter() - started)
+
+    def _end_of(self, request: Received) -> Ended | None:
+        """Of the access that a stream was opened with."""
+        if self._parts is None or self._parts.revocations is None:
+            return None
+        return partial(self._parts.revocations.end_of, request.principal)
 
     async def _answer(
         self, bounds: Bounds, request: Received, scope: Scope, receive: Receive

@@ -9,6 +9,7 @@ from typing import Any
 from ecap.config.member.member import Member
 from ecap.mesh.identity import ServiceIdentity
 from ecap.serve.edge.limits import Limiter
+from ecap.serve.edge.revocations import Revocations
 from ecap.serve.edge.tokens import TokenVerifier
 from ecap.serve.endpoints.routing import Check
 
@@ -19,7 +20,7 @@ class EdgeParts:
 
     A caller that proves to be one of our services by `identity` is not counted
     against the limits: the request it works for was. `checks` say what it takes
-    to be ready.
+    to be ready. `revocations` end open streams.
     """
 
     state: Any
@@ -28,3 +29,4 @@ class EdgeParts:
     identity: ServiceIdentity | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     member: Member | None = None
+    revocations: Revocations | None = None

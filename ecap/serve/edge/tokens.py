@@ -21,6 +21,7 @@ from joserfc.jwk import KeySet
 
 from ecap.errors import EcapError, Unauthenticated, Unavailable
 from ecap.mesh.identity import Principal
+from ecap.serve.edge.revocations import Revocations
 
 ALGORITHM = "Ed25519"
 TOKEN_TYPE = "at+jwt"  # noqa: S105  a media type
@@ -32,7 +33,8 @@ Jwks = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class TokenVerifier:
-    """`fixed` are secrets that are accepted as they are, such as the scraper's."""
+    """`fixed` are secrets that are accepted as they are, such as the scraper's. Without
+    `revocations` a token is good until it expires."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class TokenVerifier:
         audience: str,
         skew_s: float = 5.0,
         fixed: Mapping[str, Principal] | None = None,
+        revocations: Revocations | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,6 +53,7 @@ class TokenVerifier:
         self._audience = audience
         self._skew_s = skew_s
         self._fixed = dict(fixed or {})
+        self._revocations = revocations
         self._clock = clock
         self._keys: dict[str, Any] = {}
         self._monotonic = monotonic
@@ -74,7 +78,7 @@ class TokenVerifier:
         found = self._known.get(token)
         if found is None:
             return None
-        if found[1] + self._skew_s <= self._clock():
+        if found[1] + self._skew_s <= self._clock() or self._has_ended(found[0]):
             del self._known[token]
             return None
         return found[0]
@@ -93,10 +97,17 @@ class TokenVerifier:
         except (JoseError, ValueError) as exc:
             raise Unauthenticated("the access token is not valid") from exc
         principal, expires = self._principal(decoded.header, decoded.claims)
+        if self._revocations is not None:
+            self._revocations.require(principal)
+        if self._has_ended(principal):
+            raise Unauthenticated("this access has been ended; refresh it, or log in again")
         self._known[token] = (principal, expires)
         if len(self._known) > _CACHE:
             self._known.popitem(last=False)
         return principal
+
+    def _has_ended(self, principal: Principal) -> bool:
+        return self._revocations is not None and self._revocations.has_ended(principal)
 
     def _principal(
         self, header: Mapping[str, Any], claims: Mapping[str, Any]
@@ -116,11 +127,14 @@ class TokenVerifier:
         subject = claims.get("sub")
         if not isinstance(subject, str) or not subject:
             raise Unauthenticated("the access token names nobody")
+        session, epoch = claims.get("sid"), claims.get("epoch")
         principal = Principal(
             subject=subject,
             kind="user",
             roles=frozenset(claims.get("roles", ())),
             scopes=frozenset(str(claims.get("scope", "")).split()),
+            session=session if isinstance(session, str) else None,
+            epoch=epoch if isinstance(epoch, int) else 0,
         )
         return principal, expires
 

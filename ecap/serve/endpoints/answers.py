@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from ecap.serve.endpoints.routing import Endpoint, Events, Raw, Reply
 
 _JSON = b"application/json"
 Header = tuple[bytes, bytes]
+Ended = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
@@ -108,9 +109,17 @@ def compress(answer: Answer, *, min_bytes: int, accept_encoding: bytes) -> None:
         answer.headers.append((b"content-encoding", b"gzip"))
 
 
-async def send(answer: Answer, method: str, receive: Receive, send: Send) -> None:
+async def send(
+    answer: Answer,
+    method: str,
+    receive: Receive,
+    send: Send,
+    *,
+    ended: Ended | None = None,
+) -> None:
+    """A stream goes on until it is over, its reader is gone, or `ended` returns."""
     if answer.stream is not None:
-        await _send_stream(answer, answer.stream, method, receive, send)
+        await _send_stream(answer, answer.stream, method, receive, send, ended)
         return
     if answer.status not in (204, 304):
         answer.headers.append((b"content-length", str(len(answer.body)).encode()))
@@ -120,12 +129,20 @@ async def send(answer: Answer, method: str, receive: Receive, send: Send) -> Non
 
 
 async def _send_stream(
-    answer: Answer, stream: AsyncIterator[bytes], method: str, receive: Receive, send: Send
+    answer: Answer,
+    stream: AsyncIterator[bytes],
+    method: str,
+    receive: Receive,
+    send: Send,
+    ended: Ended | None,
 ) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
     async with aclosing(stream) as blocks:  # type: ignore[type-var]
         if method != "HEAD":
-            await _until_gone(_pump(blocks, send), receive)
+            ends = {"http-stream-reader": _gone(receive)}
+            if ended is not None:
+                ends["http-stream-access"] = ended()
+            await _until(ends, _pump(blocks, send))
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -134,16 +151,16 @@ async def _pump(blocks: AsyncIterator[bytes], send: Send) -> None:
         await send({"type": "http.response.body", "body": block, "more_body": True})
 
 
-async def _until_gone(pumping: Any, receive: Receive) -> None:
+async def _until(ends: Mapping[str, Coroutine[Any, Any, None]], pumping: Any) -> None:
     """Ends the stream with its reader: servers drop what is sent to nobody in silence."""
     pump = asyncio.create_task(pumping, name="http-stream")
-    gone = asyncio.create_task(_gone(receive), name="http-stream-reader")
+    tasks = {pump, *(asyncio.create_task(end, name=name) for name, end in ends.items())}
     try:
-        await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        pump.cancel()
-        gone.cancel()
-        await asyncio.wait({pump, gone})
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     if not pump.cancelled():
         pump.result()
 

@@ -27,8 +27,10 @@ from ecap.errors import Misconfigured
 from ecap.mesh import MeshClient, MeshClients, Principal, ServiceIdentity, Transport
 from ecap.mesh.http import HttpTransport, open_session
 from ecap.serve.edge.limits import Limiter
+from ecap.serve.edge.revocations import Revocations
 from ecap.serve.edge.tokens import Jwks, TokenVerifier
 from ecap.serve.endpoints.routing import Check
+from ecap.serve.replica.background import background
 from ecap.serve.replica.health import troubles
 
 JWKS = "GET /api/v1/auth/jwks"
@@ -58,6 +60,7 @@ class Process:
     member: Member
     pool: Pool
     verifier: TokenVerifier
+    revocations: Revocations
     limiter: Limiter | None
     clients: MeshClients
     services: Callable[[str], MeshClient]
@@ -131,16 +134,18 @@ async def open_process(
         def client(callee: str) -> MeshClient:
             return clients.of(callee, connect)
 
+        revocations = Revocations()
         verifier = TokenVerifier(
             _key_source(settings.auth.jwks_url, session, clients, client("auth")),
             issuer=settings.auth.issuer,
             audience=settings.auth.audience,
             skew_s=settings.auth.clock_skew_s,
             fixed=fixed_tokens(settings.http),
+            revocations=revocations,
         )
         limiter = actors.limiter(service) if actors else None
         checks: dict[str, Check] = {"postgres": pool.ping}
-        yield Process(
+        process = Process(
             service,
             Member(
                 member or f"{service}-{os.getpid()}",
@@ -153,6 +158,7 @@ async def open_process(
             ),
             pool,
             verifier,
+            revocations,
             limiter,
             clients,
             client,
@@ -160,3 +166,11 @@ async def open_process(
             identity,
             checks,
         )
+
+        def poll_s() -> float:
+            return process.settings.auth.revocation_poll_s
+
+        async with background(revocations.run(pool, poll_s=poll_s), name="revocations"):
+            # Until it is heard nobody is known to be welcome; PostgreSQL may be away, though.
+            await revocations.tried()
+            yield process

@@ -71,6 +71,7 @@ def build(
                         process.identity,
                         process.checks,
                         process.member,
+                        process.revocations,
                     )
         finally:
             await asyncio.to_thread(spans.shutdown)

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from e2e.people import Person, order_body, register
+from e2e.people import Person, hire, order_body, register
 from e2e.system import System
 from joserfc import jwt
 from joserfc.jwk import OKPKey
@@ -211,6 +211,63 @@ async def test_a_replica_asked_directly_wants_the_same_token(
             assert (await past_the_door.get(path, headers=own)).status_code == 200
             everybody = await past_the_door.get(f"{path}?all=true", headers=own)
             assert everybody.status_code == 403
+
+
+async def test_access_ends_in_every_replica_within_a_second(
+    system: System, door: httpx.AsyncClient, admin: Person
+) -> None:
+    """Open event streams too, and for a disabled administrator."""
+    who = await hire(admin, "admin")
+    own = {"authorization": f"Bearer {who.token}"}
+    paths = {
+        "orders": "/api/v1/orders",
+        "users": f"{_USERS}/me",
+        "auth": _ME,
+        "analytics": "/api/v1/analytics/summary",
+        "gateway": "/api/v1/config",
+    }
+    replicas = {pid: service for service in paths for pid in system.replicas(service)}
+    asked = [
+        f"http://{LOOPBACK}:{port}{paths[replicas[process.pid]]}"
+        for process, _, port in listening(system)
+        if process.pid in replicas and port in _REPLICA_PORTS
+    ]
+    assert len(asked) >= len(paths)
+    for url in asked:
+        assert (await door.get(url, headers=own)).status_code == 200, url
+    account = f"/api/v1/auth/users/{who.id}"
+    etag = (await admin.ask("GET", account)).headers["etag"]
+    async with door.stream("GET", "/api/v1/analytics/live", headers=own) as live:
+        assert live.status_code == 200
+        answer = await admin.ask(
+            "PATCH", account, json={"disabled": True}, headers={"if-match": etag}
+        )
+        assert answer.status_code == 200
+        restore = await who.ask(
+            "PATCH",
+            account,
+            json={"disabled": False},
+            headers={"if-match": answer.headers["etag"]},
+        )
+        assert restore.status_code == 401
+        async with asyncio.timeout(1.0):
+            async for _ in live.aiter_bytes():
+                pass
+            for url in asked:
+                while (await door.get(url, headers=own)).status_code != 401:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+
+async def test_three_tabs_refresh_at_once(door: httpx.AsyncClient) -> None:
+    who = await register(door, "Tab Three")
+    body = {"refresh_token": who.refresh}
+    answers = await asyncio.gather(
+        *(door.post("/api/v1/auth/refresh", json=body) for _ in range(3))
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    (successor,) = {answer.json()["refresh_token"] for answer in answers}
+    again = await door.post("/api/v1/auth/refresh", json={"refresh_token": successor})
+    assert again.status_code == 200
 
 
 # ---- what must not get out

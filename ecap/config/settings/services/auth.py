@@ -17,6 +17,27 @@ class Auth(Section):
     refresh_ttl_s: int = Field(
         30 * 86400, ge=300, le=366 * 86400, description="life of a refresh token"
     )
+    refresh_grace_s: float = Field(
+        10.0,
+        ge=0,
+        le=60,
+        description="a refresh token that comes again within this gets the same successor",
+    )
+    session_ttl_s: int = Field(
+        90 * 86400,
+        ge=300,
+        le=366 * 86400,
+        description="longest life of a session, however often it is refreshed",
+    )
+    revocation_poll_s: float = Field(
+        0.4, ge=0.05, le=0.5, description="each replica asks whose access has ended"
+    )
+    revocation_trust_s: float = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        description="without an answer for this long, writes to accounts are refused",
+    )
     signing_key_ttl_s: int = Field(
         30 * 86400, ge=3600, le=366 * 86400, description="a new signing key after this"
     )

@@ -8,7 +8,7 @@ import httpx
 from aiohttp import web
 
 from ecap.cli.config.names import Names
-from ecap.cli.door import Door
+from ecap.cli.door import CONFIG, Door
 
 ANN = "0198c0de-0000-7000-8000-000000000001"
 BOB = "0198c0de-0000-7000-8000-000000000002"
@@ -33,7 +33,7 @@ async def test_authors_have_names() -> None:
 
     def shown() -> list[str]:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            names = Names(Door(client))
+            names = Names(Door(client, below=CONFIG))
             return [names.of(author) for author in (ANN, "hub", BOB, ANN, "base")]
 
     try:

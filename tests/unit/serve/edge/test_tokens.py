@@ -15,6 +15,7 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 
 from ecap.errors import Unauthenticated, Unavailable
 from ecap.mesh import Principal
+from ecap.serve.edge.revocations import Revocations
 from ecap.serve.edge.tokens import REFRESH_S, TokenVerifier, bearer
 
 KEY = OKPKey.generate_key("Ed25519", parameters={"kid": "one"})
@@ -94,6 +95,21 @@ async def test_a_good_token_names_its_principal() -> None:
         "me", "user", frozenset({"customer"}), frozenset({"orders:read", "orders:write"})
     )
     assert desk.verifier.cached(token()) == found
+
+
+async def test_says_what_the_access_hangs_on() -> None:
+    desk = Desk()
+    found = await desk.verify(token(sid="a session", epoch=7))
+    assert (found.session, found.epoch) == ("a session", 7)
+    for strange in ({"sid": 3, "epoch": "7"}, {"sid": None, "epoch": None}):
+        found = await desk.verify(token(**strange))
+        assert (found.session, found.epoch) == (None, 0)
+
+
+async def test_who_has_heard_nothing_yet_believes_nobody() -> None:
+    desk = Desk(revocations=Revocations())
+    with pytest.raises(Unavailable):
+        await desk.verify(token())
 
 
 @pytest.mark.parametrize(
