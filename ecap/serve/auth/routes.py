@@ -147,6 +147,7 @@ async def list_accounts(call: Call[Auth], query: AccountQuery) -> Page[Account]:
 @api.post("/users", status=201, scope="auth:admin", errors=(Conflict,))
 async def add_account(call: Call[Auth], body: NewAccount) -> Reply[Account]:
     """Open an account with roles for somebody else."""
+    await call.state.require_standing(call.principal, _ADMIN)
     account = await call.state.add(body, now=call.now)
     location = (("location", f"/api/v1/auth/users/{account.id}"),)
     return Reply(account, etag=str(account.version), headers=location)
