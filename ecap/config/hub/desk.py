@@ -46,6 +46,7 @@ class Desk:
                 reason=change.reason,
                 canary=change.canary,
                 if_version=change.version,
+                origin=change.origin,
             )
         except Misconfigured as exc:
             # The operator's value, not the installation, is what is wrong.
@@ -55,7 +56,11 @@ class Desk:
 
     async def roll_back(self, wish: Return) -> dict[str, Any]:
         outcome = await self._hub.roll_back(
-            wish.to, author=wish.author, reason=wish.reason, if_version=wish.version
+            wish.to,
+            author=wish.author,
+            reason=wish.reason,
+            if_version=wish.version,
+            origin=wish.origin,
         )
         return _outcome(outcome)
 

@@ -104,20 +104,36 @@ class Hub:
         reason: str,
         canary: Canary | None = None,
         if_version: int | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Raises Invalid or NotFound naming the key, Conflict with the refusals,
         PreconditionFailed when another version runs than `if_version`."""
         if canary is not None:
             canaries.check(canary)
         return await self._submit(
-            Proposal(author, reason, edit=edit, canary=canary, if_version=if_version)
+            Proposal(
+                author,
+                reason,
+                edit=edit,
+                canary=canary,
+                if_version=if_version,
+                origin=origin or {},
+            )
         )
 
     async def roll_back(
-        self, version: int, *, author: str, reason: str, if_version: int | None = None
+        self,
+        version: int,
+        *,
+        author: str,
+        reason: str,
+        if_version: int | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> Outcome:
         """To the settings of `version`, as a new version. Raises NotFound."""
-        return await self._submit(Proposal(author, reason, back_to=version, if_version=if_version))
+        return await self._submit(
+            Proposal(author, reason, back_to=version, if_version=if_version, origin=origin or {})
+        )
 
     def accepted(self) -> Accepted:
         """Raises Unavailable while the hub starts."""

@@ -43,6 +43,8 @@ class Proposal:
     canary: Canary | None = None
     if_version: int | None = None
     done: asyncio.Future[Outcome] | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """By which request it came: its id, its address and what kind of author sent it."""
 
     def brings_secrets(self) -> bool:
         """Whether it comes from where secrets are kept; references are read again then."""
@@ -88,6 +90,7 @@ def again(proposed: Entry) -> Proposal | None:
         proposed.reason,
         edit=msgspec.convert(edit, Edit),
         canary=None if canary is None else msgspec.convert(canary, Canary),
+        origin=proposed.body.get("origin", {}),
     )
 
 

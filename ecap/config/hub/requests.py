@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ecap.config.layers.overrides import Edit
@@ -9,13 +11,14 @@ from ecap.config.rollout.canary import Canary
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` is the one the operator saw."""
+    """`version` is the one the operator saw. `origin` says by which request it came."""
 
     edit: Edit
     author: str
     reason: str
     version: int | None = None
     canary: Canary | None = None
+    origin: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,3 +28,4 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     reason: str
     version: int | None = None
+    origin: Mapping[str, str] = msgspec.field(default_factory=dict)

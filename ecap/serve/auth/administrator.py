@@ -46,7 +46,12 @@ class FirstAdministrator:
         hashed = await self._passwords.hash(password)
         try:
             await self._accounts.add(
-                email, hashed, "Administrator", roles=_ROLES, now=datetime.now(UTC)
+                email,
+                hashed,
+                "Administrator",
+                roles=_ROLES,
+                now=datetime.now(UTC),
+                by_itself=True,
             )
         except Conflict:
             _log.info("another replica created the first administrator")

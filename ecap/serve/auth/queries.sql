@@ -80,8 +80,9 @@ UPDATE auth.sessions SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1;
 
 -- name: revoke_session_of_token
 UPDATE auth.sessions
-SET revoked_at = coalesce(revoked_at, $2)
-WHERE id = (SELECT session_id FROM auth.refresh_tokens WHERE hash = $1);
+SET revoked_at = $2
+WHERE id = (SELECT session_id FROM auth.refresh_tokens WHERE hash = $1) AND revoked_at IS NULL
+RETURNING user_id;
 
 -- name: revoke_sessions
 UPDATE auth.sessions SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL;
@@ -111,3 +112,14 @@ SELECT sealed FROM auth.lookup_keys WHERE name = $1;
 INSERT INTO auth.lookup_keys AS k (name, sealed) VALUES ($1, $2)
 ON CONFLICT (name) DO UPDATE SET sealed = k.sealed
 RETURNING sealed;
+
+-- name: count_failure
+-- Of two replicas at the turn of the hour, the clock that is behind counts for the new one.
+INSERT INTO auth.failures AS f (slot, hour, count) VALUES ($1, $2, 1)
+ON CONFLICT (slot) DO UPDATE
+SET count = CASE WHEN f.hour < excluded.hour THEN 1 ELSE f.count + 1 END,
+    hour = greatest(f.hour, excluded.hour)
+RETURNING count;
+
+-- name: sealed_accounts
+SELECT id, sealed FROM auth.users WHERE id = ANY ($1);

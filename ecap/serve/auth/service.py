@@ -14,8 +14,11 @@ from ecap.config.member.follows import Follow
 from ecap.config.secrets.keyring.live import open_keyring
 from ecap.config.settings.services.auth import Auth as Settings
 from ecap.domain.accounts.roles import Role
+from ecap.domain.events.audit import AuditEntry
 from ecap.errors import Forbidden, Invalid, Unauthenticated
+from ecap.serve.auth import audit
 from ecap.serve.auth.administrator import FirstAdministrator
+from ecap.serve.auth.failures import Failures
 from ecap.serve.auth.issuer import AccessTokens, scope_of
 from ecap.serve.auth.keys import SigningKeys
 from ecap.serve.auth.models import Account, Credentials, Registered, Registration, Tokens
@@ -38,6 +41,8 @@ class Auth:
     keys: SigningKeys
     access: AccessTokens
     administrator: FirstAdministrator
+    failures: Failures
+    people: People
 
     async def reconfigure(self, settings: Settings) -> None:
         await self.passwords.reconfigure(settings)
@@ -63,14 +68,21 @@ class Auth:
         password = body.password.get_secret_value()
         known = await self.accounts.by_email(body.email)
         if not await self.passwords.matches(password, known and known.password_hash):
+            if known is None:
+                await self.failures.of_nobody(body.email, now=now)
+            else:
+                await self.failures.of_account(known.account.id, "password", now=now)
             raise Unauthenticated("e-mail or password is wrong")
         assert known is not None
         if known.account.disabled:
+            await self.failures.of_account(known.account.id, "disabled", now=now)
             raise Forbidden("the account is disabled")
         if self.passwords.is_outdated(known.password_hash):
             hashed = await self.passwords.hash(password)
             await self.accounts.rehash(known.account.id, hashed, checked=known.password_hash)
-        return await self._tokens(known.account, now=now)
+        user_id = known.account.id
+        told = audit.told("login", subject=user_id, actor=user_id)
+        return await self._tokens(known.account, now=now, told=told)
 
     async def refresh(self, token: SecretStr, *, now: datetime) -> Tokens:
         """Raises Unauthenticated."""
@@ -84,13 +96,17 @@ class Auth:
         known = await self.accounts.known(user_id)
         password = _acceptable(new, email=known.account.email, field="new_password")
         if not await self.passwords.matches(current.get_secret_value(), known.password_hash):
+            await self.failures.of_account(user_id, "password", now=now, action="password.changed")
             raise Invalid("this is not the present password", field="current_password")
         hashed = await self.passwords.hash(password)
         await self.accounts.set_password(user_id, hashed, checked=known.password_hash, now=now)
         return await self._tokens(known.account, now=now)
 
-    async def _tokens(self, account: Account, *, now: datetime) -> Tokens:
-        return await self._answer(account, await self.sessions.open(account.id, now=now), now=now)
+    async def _tokens(
+        self, account: Account, *, now: datetime, told: AuditEntry | None = None
+    ) -> Tokens:
+        token = await self.sessions.open(account.id, now=now, told=told)
+        return await self._answer(account, token, now=now)
 
     async def _answer(self, account: Account, refresh_token: str, *, now: datetime) -> Tokens:
         return Tokens(
@@ -132,6 +148,8 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
             keys=keys,
             access=AccessTokens(keys, settings),
             administrator=administrator,
+            failures=Failures(process.pool, people),
+            people=people,
         )
         process.follows.append(Follow("auth", Settings, auth.reconfigure))
         yield auth

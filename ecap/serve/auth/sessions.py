@@ -15,8 +15,10 @@ from uuid import UUID
 from ecap import logs
 from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
+from ecap.domain.events.audit import AuditEntry
 from ecap.domain.values.ids import new_id
 from ecap.errors import Unauthenticated
+from ecap.serve.auth import audit
 from ecap.serve.auth.models import Account
 from ecap.serve.auth.people import People
 
@@ -39,12 +41,14 @@ class Sessions:
         """For tokens given out from now on."""
         self._ttl = timedelta(seconds=ttl_s)
 
-    async def open(self, user_id: UUID, *, now: datetime) -> str:
-        """The first refresh token of a new session."""
+    async def open(self, user_id: UUID, *, now: datetime, told: AuditEntry | None = None) -> str:
+        """The first refresh token of a new session; `told` commits with it."""
         session_id = new_id()
         async with self._pool.transaction() as conn:
             await conn.execute(_SQL["forget_expired_sessions"], user_id, now)
             await conn.execute(_SQL["open_session"], session_id, user_id, now, now + self._ttl)
+            if told is not None:
+                await audit.tell(conn, told, now=now)
             return await self._add_token(conn, session_id, now=now)
 
     async def rotate(self, token: str, *, now: datetime) -> Rotated:
@@ -63,12 +67,19 @@ class Sessions:
             if row is not None and row["used_at"] is not None:
                 await conn.execute(_SQL["revoke_session"], row["session_id"], now)
                 _log.warning("a refresh token came twice", extra={"user_id": str(row["id"])})
+                # Once a session: what comes after its end is no news, and may come for ever.
+                if row["revoked_at"] is None:
+                    entry = audit.told("refresh.reused", "refused", subject=row["id"])
+                    await audit.tell(conn, entry, now=now)
         # Raised after the transaction: the revocation has to be committed.
         raise Unauthenticated(trouble or "the refresh token is not valid")
 
     async def revoke(self, token: str, *, now: datetime) -> None:
         """Ends the session of a token; of an unknown one there is nothing to end."""
-        await self._pool.execute(_SQL["revoke_session_of_token"], _hash(token), now)
+        async with self._pool.transaction() as conn:
+            owner = await conn.fetchval(_SQL["revoke_session_of_token"], _hash(token), now)
+            if owner is not None:
+                await audit.tell(conn, audit.told("logout", subject=owner, actor=owner), now=now)
 
     async def _add_token(self, conn: Connection, session_id: UUID, *, now: datetime) -> str:
         token = secrets.token_urlsafe(32)

@@ -8,15 +8,17 @@ from typing import NamedTuple
 from uuid import UUID
 
 from ecap.clients import outbox
-from ecap.clients.postgres import Connection, Pool
+from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.config.secrets.keyring.ring import PREFIX
 from ecap.domain.accounts.roles import Role
+from ecap.domain.events.audit import AuditEntry
 from ecap.domain.events.envelope import new_event
 from ecap.domain.events.users import UserRegistered
 from ecap.domain.values.ids import new_id
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.mesh import current
+from ecap.serve.auth import audit
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery
 from ecap.serve.auth.people import People
 from ecap.serve.endpoints.pages import Page, moment_cursor, next_cursor
@@ -43,8 +45,10 @@ class Accounts:
         *,
         roles: Collection[Role],
         now: datetime,
+        by_itself: bool = False,
     ) -> Account:
-        """Raises Conflict when the e-mail is taken, in whatever case it was typed."""
+        """`by_itself`: nobody's request asked for it. Raises Conflict when the e-mail is taken,
+        in whatever case it was typed."""
         user_id = new_id()
         sealed = self._people.seal(user_id, email=email, display_name=display_name)
         email_hash = await self._people.hash(email)
@@ -55,6 +59,9 @@ class Accounts:
             if row is None:
                 raise Conflict("this e-mail is taken", field="email")
             await _announce(conn, user_id, sealed, now=now)
+            tells = audit.by_itself if by_itself else audit.told
+            entry = tells("account.created", subject=user_id, details={"roles": sorted(roles)})
+            await audit.tell(conn, entry, now=now)
             return await self._people.account(row)
 
     async def account(self, user_id: UUID) -> Account:
@@ -88,16 +95,19 @@ class Accounts:
         roles = None if change.roles is None else sorted(change.roles)
         async with self._pool.transaction() as conn:
             await conn.execute(_SQL["one_admin_change"], _ADMIN_LOCK)
+            before = await conn.fetchrow(_SQL["account"], user_id)
             row = await conn.fetchrow(_SQL["change"], user_id, roles, change.disabled, now, version)
+            if before is None:
+                raise NotFound("no such account")
             if row is None:
-                if await conn.fetchrow(_SQL["account"], user_id) is None:
-                    raise NotFound("no such account")
                 raise PreconditionFailed("the account has changed; get it again")
             if not await conn.fetchval(_SQL["has_admin"]):
                 raise Conflict("this is the last administrator")
             account = await self._people.account(row)
             if account.disabled:
                 await conn.execute(_SQL["revoke_sessions"], user_id, now)
+            if entry := _changed(before, row):
+                await audit.tell(conn, entry, now=now)
             return account
 
     async def set_password(
@@ -110,9 +120,24 @@ class Accounts:
             if row is None:
                 raise Conflict("the password was changed by somebody else")
             await conn.execute(_SQL["revoke_sessions"], user_id, now)
+            await audit.tell(conn, audit.told("password.changed", subject=user_id), now=now)
 
     async def rehash(self, user_id: UUID, password_hash: str, *, checked: str) -> None:
         await self._pool.execute(_SQL["set_password"], user_id, password_hash, checked)
+
+
+def _changed(before: Record, after: Record) -> AuditEntry | None:
+    """None when nothing did."""
+    sides = [
+        {"roles": sorted(row["roles"]), "disabled": row["disabled_at"] is not None}
+        for row in (before, after)
+    ]
+    changed = {
+        name: {"from": sides[0][name], "to": sides[1][name]}
+        for name in sides[0]
+        if sides[0][name] != sides[1][name]
+    }
+    return audit.told("account.changed", subject=after["id"], details=changed) if changed else None
 
 
 async def _announce(conn: Connection, user_id: UUID, sealed: bytes, *, now: datetime) -> None:

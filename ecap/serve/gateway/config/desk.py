@@ -11,7 +11,7 @@ from ecap.config.hub.requests import Change, Return
 from ecap.config.layers.overrides import Edit
 from ecap.config.rollout.canary import Canary
 from ecap.errors import Unavailable
-from ecap.mesh import CallPolicy, MeshClient
+from ecap.mesh import CallPolicy, MeshClient, current
 from ecap.mesh.policy import BreakerPolicy
 from ecap.serve.gateway.config.models import (
     Applied,
@@ -65,16 +65,33 @@ class HubDesk:
         canary = None if body.canary is None else Canary(**body.canary.model_dump())
         edit = Edit({key: body.value}, expires_at=expires_at)
         change = Change(
-            edit=edit, author=author, reason=body.reason, version=version, canary=canary
+            edit=edit,
+            author=author,
+            reason=body.reason,
+            version=version,
+            canary=canary,
+            origin=_origin(),
         )
         return Applied.model_validate(await self._ask("change", change))
 
     async def unset(self, key: str, *, author: str, reason: str, version: int) -> Applied:
-        change = Change(edit=Edit(unsets=(key,)), author=author, reason=reason, version=version)
+        change = Change(
+            edit=Edit(unsets=(key,)),
+            author=author,
+            reason=reason,
+            version=version,
+            origin=_origin(),
+        )
         return Applied.model_validate(await self._ask("change", change))
 
     async def roll_back(self, body: RollbackWish, *, author: str, version: int) -> Applied:
-        wish = Return(to=body.version, author=author, reason=body.reason, version=version)
+        wish = Return(
+            to=body.version,
+            author=author,
+            reason=body.reason,
+            version=version,
+            origin=_origin(),
+        )
         return Applied.model_validate(await self._ask("roll_back", wish))
 
     async def validate(self, body: Trial) -> Judged:
@@ -99,6 +116,16 @@ class HubDesk:
 
     async def sources(self) -> Sources:
         return Sources.model_validate(await self._ask("sources"))
+
+
+def _origin() -> dict[str, str]:
+    """Of the request that is being answered, for the security log."""
+    context = current()
+    return {
+        "kind": context.principal.kind,
+        "address": context.address,
+        "request_id": context.request_id,
+    }
 
 
 def _sides(changes: Mapping[str, Mapping[str, Any]]) -> Any:
