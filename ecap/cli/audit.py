@@ -23,11 +23,12 @@ from ecap.errors import EcapError, Invalid
 from ecap.local.state.running import settings_here
 from ecap.serve.auth.people import People
 from ecap.serve.gateway.audit.models import AuditQuery, Entry
+from ecap.serve.gateway.audit.names import ids_of
 from ecap.serve.gateway.audit.store import AuditLog
 
 app = typer.Typer(add_completion=False, help="Who did what, and how it ended, the newest first.")
 _PAGE = 100
-_AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_AGO = re.compile(r"([0-9]{1,5})([smhd])")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -81,7 +82,7 @@ async def _show(query: AuditQuery, limit: int, json: bool) -> None:
 
 async def _emails(settings: Settings, pool: Pool, entries: tuple[Entry, ...]) -> dict[str, str]:
     """Without the keyring, the ids have to do."""
-    ids = {UUID(one) for entry in entries for one in (entry.actor, entry.subject) if _is_id(one)}
+    ids = [UUID(one) for one in ids_of(entries)]
     if not ids:
         return {}
     try:
@@ -119,10 +120,3 @@ def _moment(text: str | None, name: str, now: datetime) -> datetime | None:
             f"--{name}: {text!r} is no moment; write 2026-03-01T12:00:00Z or 2h"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False

@@ -12,7 +12,7 @@ from ecap.clients import audit
 from ecap.clients.postgres import Pool, Record, UniqueViolation
 from ecap.clients.queries import load_queries
 from ecap.config.hub.history import Entry, Event, Kind, chained
-from ecap.domain.events.audit import Action, AuditEntry, Outcome, fits
+from ecap.domain.events.audit import Action, AuditEntry, Outcome, storable
 from ecap.errors import Fenced
 
 _SQL = load_queries(__package__, "config_history.sql")
@@ -83,7 +83,7 @@ def _audited(entry: Entry, before: Entry | None) -> AuditEntry | None:
         subject=keys[0] if len(keys) == 1 else "",
         address=origin.get("address", ""),
         request_id=origin.get("request_id", ""),
-        details=full if changes and fits(full) else details,
+        details=full if changes and storable(full) else details,
     )
 
 

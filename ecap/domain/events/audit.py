@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -30,6 +31,8 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 # A detail tells what changed; whoever brings more names the keys alone.
 DETAILS_MAX_BYTES = 16_384
+# As JSON spells it; behind an even number of backslashes, it is no text about it.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,10 +56,11 @@ def details_text(entry: AuditEntry) -> str:
     encoded = _encode(entry.details)
     if len(encoded) > DETAILS_MAX_BYTES:
         raise ValueError(f"details take {len(encoded)} bytes of {DETAILS_MAX_BYTES}")
-    if b"\\u0000" in encoded:
+    if _NUL.search(encoded):
         raise ValueError("details hold a NUL")
     return encoded.decode()
 
 
-def fits(details: dict[str, Any]) -> bool:
-    return len(_encode(details)) <= DETAILS_MAX_BYTES
+def storable(details: dict[str, Any]) -> bool:
+    encoded = _encode(details)
+    return len(encoded) <= DETAILS_MAX_BYTES and not _NUL.search(encoded)

@@ -17,10 +17,14 @@ _TIMEOUT_S = 1.0
 _AT_ONCE = 100
 
 
+def ids_of(entries: Iterable[Entry]) -> list[str]:
+    """Of accounts, whoever has one."""
+    return sorted({one for entry in entries for one in (entry.actor, entry.subject) if _is_id(one)})
+
+
 async def named(page: Page[Entry], auth: MeshClient) -> Page[Entry]:
     """The entries with e-mails; without, while they cannot be had."""
-    ids = {one for entry in page.items for one in (entry.actor, entry.subject) if _is_id(one)}
-    emails = await _emails(sorted(ids), auth)
+    emails = await _emails(ids_of(page.items), auth)
     items = tuple(
         entry.model_copy(
             update={
