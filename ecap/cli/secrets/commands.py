@@ -21,6 +21,7 @@ from ecap.config.secrets.keyring.stores import KeyringStore
 from ecap.config.secrets.vault import login
 from ecap.config.secrets.vault.client import VaultSecrets
 from ecap.config.settings.connections.vault import Vault
+from ecap.config.settings.tree import Settings
 from ecap.config.sources import startup
 from ecap.errors import EcapError, Invalid, Misconfigured, NotFound
 from ecap.local.servers.credentials import Credentials
@@ -48,7 +49,7 @@ def put(
             raise Invalid("write `ecap secrets put PATH KEY`, or --enc", field="path")
         told(
             "config",
-            lambda: startup.load(environ),
+            lambda: _database(environ),
             lambda: _put(login.log_in(_writer(environ)), path, item, text),
             lambda version: by_command(
                 "secret.written", subject=f"vault:{path}#{item}", version=version
@@ -92,7 +93,7 @@ def rotate_keys(
         key = rotated.ring.primary.id
         told(
             "config",
-            lambda: startup.load(environ),
+            lambda: _database(environ),
             lambda: None,
             lambda _: by_command("keys.rotated", subject=key, keys=len(rotated.ring.keys)),
         )
@@ -169,6 +170,15 @@ def _writer(environ: Mapping[str, str]) -> Vault:
             "secret_id_file": operator.secret_id_file,
         }
     )
+
+
+def _database(environ: Mapping[str, str]) -> Settings:
+    """Another secret that is missing is no reason to be silent about this one: a database that
+    leases its users needs none."""
+    try:
+        return startup.load(environ)
+    except EcapError:
+        return startup.load(environ, secrets=False)
 
 
 def _store(environ: Mapping[str, str]) -> KeyringStore:

@@ -53,7 +53,7 @@ FOLLOWED: dict[str, set[str]] = {
     "limits": EVERY_ACTOR,
     "relay": EVERY_ACTOR | {"postgres", "outbox"},
     "fraud-0": EVERY_SHARD | {"fraud"},
-    "streams-0": EVERY_SHARD | {"stream.late_after_s", "notifications", "smtp", "webhook"},
+    "streams-0": EVERY_SHARD | {"stream.late_after_s", "notifications", "smtp", "webhook", "audit"},
     DEPLOYER: {"services"},
 }
 LIVE = [setting.key for setting in schema.settings().values() if setting.fixed is None]

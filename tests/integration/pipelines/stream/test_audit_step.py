@@ -96,7 +96,8 @@ async def test_what_was_kept_for_long_enough_goes(pool: Pool, settings: Settings
     for actor, age in zip(actors, ages, strict=True):
         await pool.execute(
             """INSERT INTO audit.entries VALUES
-               ($1, now(), now() - $2::interval, 'auth', 'login', 'done', $3, 'user', '', '', '', '{}')
+               ($1, now(), now() - $2::interval, 'auth', 'login', 'done', $3, 'user', '', '', '',
+                '{}')
             """,
             new_id(),
             age,

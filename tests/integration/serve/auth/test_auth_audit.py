@@ -219,9 +219,7 @@ async def test_the_first_administrator_is_nobodys_request(pool: Pool, settings: 
     rows = await pool.fetch("SELECT body FROM auth.outbox WHERE topic = 'audit-auth'")
     entries = [decode(bytes(row["body"])).payload for row in rows]
     made = [
-        entry
-        for entry in entries
-        if isinstance(entry, AuditEntry) and entry.actor_kind == "system"
+        entry for entry in entries if isinstance(entry, AuditEntry) and entry.actor_kind == "system"
     ]
     assert [(entry.action, entry.actor) for entry in made] == [("account.created", "auth")]
     assert made[0].details == {"roles": ["admin", "customer"]}

@@ -165,5 +165,3 @@ async def test_a_wrong_question_is_the_callers(
     door: httpx.AsyncClient, operator: dict[str, str], query: dict[str, str]
 ) -> None:
     assert (await door.get(URL, params=query, headers=operator)).status_code == 422
-
-
