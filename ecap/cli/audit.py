@@ -53,7 +53,7 @@ def show(
             actor=actor,
             subject=subject,
             action=action,
-            outcome=outcome,  # type: ignore[arg-type]  validated there
+            outcome=outcome,  # type: ignore[arg-type]
             since=_moment(since, "since", now),
             until=_moment(until, "until", now),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,6 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ecap.cli import audit
+from ecap.cli.job import commands, places
+from ecap.cli.job.face import Row, Say
 from ecap.cli.told import by_command, told
 from ecap.clients.migrations import migrate
 from ecap.clients.postgres import Pool, open_pool
@@ -125,3 +127,40 @@ def test_without_a_database_it_is_done_and_said(capsys: pytest.CaptureFixture[st
     told("config", settings, act, lambda _: by_command("secret.written", subject="s"))
     assert done == [1]
     assert "not in the security log: nobody there" in capsys.readouterr().err
+
+
+class Started:
+    """A place where a job starts at once, or not."""
+
+    def __init__(self, job: str | None) -> None:
+        self._job = job
+
+    def submit(self, name: str, arguments: Sequence[str], *, workers: int | None) -> str:
+        if self._job is None:
+            raise Refused("nothing runs here")
+        return self._job
+
+    def rows(self, job: str | None) -> list[Row]:
+        return []
+
+    def follow(self, job: str, say: Say, *, to_the_end: bool) -> int:
+        return 0
+
+    def stop(self, job: str) -> str:
+        return "stopped"
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_job_that_was_submitted_is_told(
+    pool: Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch, started: bool
+) -> None:
+    monkeypatch.setattr(commands, "settings_here", lambda: settings)
+    job = f"revenue-{new_id()}" if started else None
+    monkeypatch.setattr(places, "of", lambda *_, **__: Started(job))
+    before = await pool.fetchval("SELECT coalesce(max(seq), 0) FROM stream.outbox")
+    argv = ["submit", "revenue"]
+    result = await asyncio.to_thread(CliRunner().invoke, commands.app, argv)
+    assert result.exit_code == (0 if started else 1), result.output
+    rows = await pool.fetch("SELECT key, body FROM stream.outbox WHERE seq > $1", before)
+    assert [row["key"] for row in rows] == ([job] if started else [])
+    assert all(b'"job.submitted"' in row["body"] for row in rows)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from integration.serve.conftest import Mint, Replica
 from integration.serve.front_door import front_door
 from integration.serve.serving import bearer
 
@@ -165,3 +166,15 @@ async def test_a_wrong_question_is_the_callers(
     door: httpx.AsyncClient, operator: dict[str, str], query: dict[str, str]
 ) -> None:
     assert (await door.get(URL, params=query, headers=operator)).status_code == 422
+
+
+async def test_without_the_auth_service_the_ids_have_to_do(
+    replica: Replica, mint: Mint, subject: str, customer: dict[str, Any]
+) -> None:
+    async with replica(api, opened) as alone:
+        headers = bearer(mint("operator"))
+        answer = await alone.get(URL, params={"subject": subject}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    entry = answer.json()["items"][0]
+    assert entry["actor"] == customer["account"]["id"]
+    assert "actor_email" not in entry
