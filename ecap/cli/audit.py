@@ -7,7 +7,7 @@ import asyncio
 import re
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -53,7 +53,7 @@ def show(
             actor=actor,
             subject=subject,
             action=action,
-            outcome=outcome,  # type: ignore[arg-type]
+            outcome=outcome,
             since=_moment(since, "since", now),
             until=_moment(until, "until", now),
         )
@@ -103,9 +103,17 @@ def _line(entry: Entry, names: dict[str, str]) -> str:
         f"{entry.outcome:<7}",
         who if whom in ("", who) else f"{who} -> {whom}",
         entry.address,
-        " ".join(f"{name}={value}" for name, value in entry.details.items()),
+        " ".join(f"{name}={_text(value)}" for name, value in entry.details.items()),
     )
     return "  ".join(part for part in parts if part)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, dict):
+        return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    if value.keys() <= {"from", "to"}:
+        return f"{_text(value.get('from', ''))}->{_text(value.get('to', ''))}"
+    return ",".join(f"{name}:{_text(one)}" for name, one in value.items())
 
 
 def _moment(text: str | None, name: str, now: datetime) -> datetime | None:

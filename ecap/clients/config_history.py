@@ -71,7 +71,7 @@ def _audited(entry: Entry, before: Entry | None) -> AuditEntry | None:
     changes = {
         key: _PERSONAL.get(key, change) for key, change in entry.body.get("changes", {}).items()
     }
-    keys = sorted(changes) or _wanted(entry) or (_wanted(before) if before else [])
+    keys = sorted(changes) or _wanted(entry, before)
     details = {"version": entry.version, "entry": entry.seq, "keys": keys[:_NAMED]}
     full = {**details, "changes": changes}
     origin = entry.body.get("origin", {})
@@ -87,11 +87,12 @@ def _audited(entry: Entry, before: Entry | None) -> AuditEntry | None:
     )
 
 
-def _wanted(entry: Entry) -> list[str]:
-    """The settings that an edit names. A member's refusal stands behind the proposal."""
-    if entry.kind not in ("proposed", "refused", "applied"):
-        return []
-    edit = entry.body.get("edit") or {}
+def _wanted(entry: Entry, before: Entry | None) -> list[str]:
+    """The settings that its edit names. A member's refusal has it in the proposal before."""
+    edit = entry.body.get("edit")
+    if edit is None and before is not None and before.version == entry.version:
+        edit = before.body.get("edit")
+    edit = edit or {}
     return sorted({*edit.get("sets", ()), *edit.get("unsets", ())})
 
 

@@ -77,6 +77,22 @@ async def test_people_see_emails(pool: Pool, settings: Settings) -> None:
     assert str(account.id) not in result.output
 
 
+async def test_people_read_what_changed(pool: Pool) -> None:
+    subject = f"subject-{new_id()}"
+    await add(pool, "ann", subject, 1)
+    await pool.execute(
+        """INSERT INTO audit.entries
+           SELECT gen_random_uuid(), now(), now(), source, 'account.changed', outcome, actor,
+                  actor_kind, subject, address, request_id, $2::jsonb
+           FROM audit.entries WHERE subject = $1""",
+        subject,
+        '{"roles": {"from": ["customer"], "to": ["customer", "admin"]}}',
+    )
+    lines = (await ecap("--subject", subject)).output.splitlines()
+    assert lines[0].endswith("roles=customer->customer,admin")
+    assert lines[1].endswith("n=1")
+
+
 @pytest.mark.parametrize(
     "argv", [["--since", "soon"], ["--outcome", "maybe"], ["--since", "1800-01-01T00:00:00Z"]]
 )

@@ -212,6 +212,9 @@ async def test_a_refusal_is_there_without_its_values(outbox: Pool) -> None:
     )
     entries = await told(outbox)
     assert [entry.outcome for entry in entries] == ["refused", "refused"]
+    last = await history.last()
+    await history.append([Event(4, "booted", 1790000002.5, "hub", "", {})], after=last, state=None)
+    assert (await told(outbox))[-1].details == {"version": 4, "entry": 4, "keys": []}
     assert {tuple(e.details["keys"]) for e in entries} == {("fraud.deny_score", "http.port")}
     bodies = await outbox.fetch("SELECT body FROM config.outbox")
     assert not any(b"hunter2" in bytes(row["body"]) for row in bodies)

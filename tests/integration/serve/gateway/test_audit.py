@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from integration.serve.conftest import Mint, Replica
 from integration.serve.front_door import front_door
 from integration.serve.serving import bearer
 
@@ -21,6 +20,7 @@ from ecap.serve.auth.service import opened as auth_opened
 from ecap.serve.gateway.routes import api
 from ecap.serve.gateway.service import opened
 
+Mint = Callable[..., str]
 URL = "/api/v1/audit"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MANY = 1203
@@ -169,7 +169,7 @@ async def test_a_wrong_question_is_the_callers(
 
 
 async def test_without_the_auth_service_the_ids_have_to_do(
-    replica: Replica, mint: Mint, subject: str, customer: dict[str, Any]
+    replica: Any, mint: Mint, subject: str, customer: dict[str, Any]
 ) -> None:
     async with replica(api, opened) as alone:
         headers = bearer(mint("operator"))
