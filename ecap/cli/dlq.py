@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from ecap.actors.stream.deadletters import DeadLetters
 from ecap.cli.failure import fail
 from ecap.cli.options import Json
+from ecap.cli.told import who
 from ecap.clients.database import open_database
 from ecap.errors import EcapError, Invalid
 from ecap.local.state.running import settings_here
@@ -78,7 +80,11 @@ def replay(
     """Ask the shards that own them to apply dead letters again, each exactly once."""
     if not ids and not every and pipeline is None:
         raise fail(Invalid("name the dead letters, or give --all or --pipeline"))
-    asked = _run(lambda letters: letters.request(ids=ids or None, pipeline=pipeline))
+    asked = _run(
+        lambda letters: letters.request(
+            by=who(), now=datetime.now(UTC), ids=ids or None, pipeline=pipeline
+        )
+    )
     if as_json:
         _print_json({"requested": [str(letter) for letter in asked]})
         return

@@ -75,6 +75,12 @@ def _dlq() -> typer.Typer:
     return app
 
 
+def _audit() -> typer.Typer:
+    from ecap.cli.audit import app
+
+    return app
+
+
 def _openapi() -> typer.Typer:
     from ecap.cli.openapi import app
 
@@ -112,6 +118,7 @@ COMMANDS: Mapping[str, tuple[Callable[[], typer.Typer], str]] = {
     "users": (_users, "Open accounts with roles."),
     "job": (_job, "Batch jobs: recompute revenue, try fraud thresholds, archive."),
     "dlq": (_dlq, "Look at events that were set aside, and replay them."),
+    "audit": (_audit, "Who did what: the security log."),
     "openapi": (_openapi, "The OpenAPI document of all services."),
     "manifest": (_manifest, "What Ray Serve deploys on a cluster, from `configs/`."),
     "exporter": (_exporter, "Serve the metrics of a cluster's pod."),

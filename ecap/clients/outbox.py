@@ -21,7 +21,7 @@ from ecap.errors import Invalid
 
 # Schemas are constants of this program, never input; listed so that SQL text can
 # only ever be built from these.
-SCHEMAS = ("auth", "catalog", "orders", "fraud", "analytics", "notifications", "stream")
+SCHEMAS = ("auth", "catalog", "orders", "fraud", "analytics", "notifications", "stream", "config")
 _INSERT = {
     schema: f"""
         INSERT INTO {schema}.outbox (id, topic, key, body)

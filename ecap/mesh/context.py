@@ -34,13 +34,15 @@ _decode_principal = msgspec.json.Decoder(Principal).decode
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """`bearer` is the caller's access token, passed on where HTTP is spoken."""
+    """`bearer` is the caller's access token, passed on where HTTP is spoken. `address` is where
+    the request came from, known in the replica that took it."""
 
     request_id: str
     trace: Trace
     principal: Principal = ANONYMOUS
     deadline: float | None = None
     bearer: str | None = field(default=None, repr=False)
+    address: str = ""
 
     @classmethod
     def new(cls, *, principal: Principal = ANONYMOUS, deadline: float | None = None) -> CallContext:

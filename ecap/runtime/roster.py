@@ -13,6 +13,7 @@ from ecap.actors.stream.shard import Shard, Workers
 from ecap.config.settings.tree import Settings
 from ecap.errors import Misconfigured
 from ecap.pipelines.stream.analytics import pipeline as analytics
+from ecap.pipelines.stream.audit import pipeline as audit
 from ecap.pipelines.stream.availability import pipeline as availability
 from ecap.pipelines.stream.fraud import pipeline as fraud
 from ecap.pipelines.stream.inventory import pipeline as inventory
@@ -35,8 +36,12 @@ _BUILDERS: Mapping[str, Callable[[Settings], Pipeline[Any, Any]]] = {
     "users": users.build,
     "inventory": inventory.build,
     "availability": availability.build,
+    "audit": audit.build,
 }
-_WORKERS: Mapping[str, Workers] = {"notifications": notifications.workers}
+_WORKERS: Mapping[str, Workers] = {
+    "notifications": notifications.workers,
+    "audit": audit.workers,
+}
 
 
 class Actor(Protocol):

@@ -14,9 +14,10 @@ from uuid import UUID
 
 import msgspec
 
-from ecap.clients import outbox
+from ecap.clients import audit, outbox
 from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
+from ecap.domain.events.audit import AuditEntry
 from ecap.domain.events.envelope import Envelope
 from ecap.domain.events.topics import DLQ_SUFFIX
 from ecap.domain.values.ids import new_id
@@ -27,6 +28,8 @@ _encoder = msgspec.json.Encoder()
 
 # A detail is an error text; the event itself is kept whole.
 _DETAIL_CHARS = 2000
+# In the security log; of more, their number.
+_NAMED = 100
 
 
 @dataclass(frozen=True)
@@ -138,11 +141,33 @@ class DeadLetters:
         return row
 
     async def request(
-        self, *, ids: Sequence[UUID] | None = None, pipeline: str | None = None
+        self,
+        *,
+        by: str,
+        now: datetime,
+        ids: Sequence[UUID] | None = None,
+        pipeline: str | None = None,
     ) -> list[UUID]:
-        """Mark open letters for replay by the shard that owns them; None means every one."""
-        rows = await self._pool.fetch(_SQL["request_replay"], ids, pipeline)
-        return [row["id"] for row in rows]
+        """Mark open letters for replay by the shard that owns them; None means every one. `by`
+        is the login name of the shell that asks."""
+        async with self._pool.transaction() as conn:
+            rows = await conn.fetch(_SQL["request_replay"], ids, pipeline)
+            found = [row["id"] for row in rows]
+            if found:
+                await audit.tell(conn, "stream", _told(found, by=by), now=now)
+        return found
+
+
+def _told(letters: Sequence[UUID], *, by: str) -> AuditEntry:
+    named = [str(letter) for letter in letters[:_NAMED]]
+    return AuditEntry(
+        action="deadletters.replayed",
+        outcome="done",
+        actor=by,
+        actor_kind="command",
+        subject=named[0] if len(letters) == 1 else "",
+        details={"letters": named, "count": len(letters)},
+    )
 
 
 async def mark_replayed(conn: Connection, ids: Sequence[UUID]) -> bool:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from ecap.cli.config import door
+from ecap.cli import door
 from ecap.clients.config_history import PostgresHistory
 from ecap.clients.database import open_database
 from ecap.config.hub import offline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +16,11 @@ from ecap.cli.failure import fail
 from ecap.cli.job import places
 from ecap.cli.job.face import Place
 from ecap.cli.options import Json
+from ecap.cli.told import by_command, told
 from ecap.config import load
 from ecap.errors import EcapError
 from ecap.local import jobs as local
+from ecap.local.state.running import settings_here
 from ecap.pipelines.batch.jobs import JOBS, find, parse
 
 app = typer.Typer(
@@ -65,6 +67,13 @@ def run(
         try:
             job = find(name)
             arguments = parse(job, arg or ())
+            if local.RECORD not in os.environ:
+                told(
+                    "stream",
+                    load,
+                    lambda: None,
+                    lambda _: by_command("job.begun", subject=name, job=name),
+                )
             # Late: `ecap job list` need not wait for Ray.
             from ecap.pipelines.batch.frame.driver import drive
 
@@ -104,7 +113,7 @@ def submit(
     with _failing():
         parse(find(name), arg or ())  # a mistake is cheapest here
         place = places.of(cluster, context=context, namespace=namespace, release=release)
-        job = place.submit(name, arg or (), workers=workers)
+        job = _submitted(place, name, arg or (), workers=workers, cluster=cluster)
         if not watch:
             print(f"{job}: submitted")
             print(f"`ecap job logs {job}{' --cluster' if cluster else ''}` shows what it says")
@@ -161,6 +170,23 @@ def stop(
     with _failing():
         place = places.of(cluster, context=context, namespace=namespace, release=release)
         print(f"{job}: {place.stop(job)}")
+
+
+def _submitted(
+    place: Place, name: str, arguments: Sequence[str], *, workers: int | None, cluster: bool
+) -> str:
+    def submit() -> str:
+        return place.submit(name, arguments, workers=workers)
+
+    # The database of this machine is not the cluster's: there the run tells of itself.
+    if cluster:
+        return submit()
+    return told(
+        "stream",
+        settings_here,
+        submit,
+        lambda job: by_command("job.submitted", subject=job, job=name),
+    )
 
 
 def _watched(place: Place, job: str) -> int:

@@ -15,11 +15,14 @@ import typer
 from ecap.cli.failure import fail
 from ecap.cli.options import Json
 from ecap.cli.secrets import rotation
+from ecap.cli.told import by_command, told
 from ecap.config.layers import references
 from ecap.config.secrets.keyring import stores
 from ecap.config.secrets.keyring.stores import KeyringStore
 from ecap.config.secrets.vault import login
+from ecap.config.secrets.vault.client import VaultSecrets
 from ecap.config.settings.connections.vault import Vault
+from ecap.config.settings.tree import Settings
 from ecap.config.sources import startup
 from ecap.errors import EcapError, Invalid, Misconfigured, NotFound, Unauthenticated
 from ecap.local.servers.credentials import Credentials
@@ -45,10 +48,14 @@ def put(
             return
         if not (path and item):
             raise Invalid("write `ecap secrets put PATH KEY`, or --enc", field="path")
-        secrets = login.log_in(_writer(environ))
-        found = secrets.secret(path)
-        values = {**(found.values if found else {}), item: text}
-        secrets.write(path, values, cas=found.version if found else 0)
+        told(
+            "config",
+            lambda: _database(environ),
+            lambda: _put(login.log_in(_writer(environ)), path, item, text),
+            lambda version: by_command(
+                "secret.written", subject=f"vault:{path}#{item}", version=version
+            ),
+        )
     except Unauthenticated as exc:
         raise fail(exc, hint=_writable(environ, path, item)) from exc
     except EcapError as exc:
@@ -83,14 +90,21 @@ def rotate_keys(
     """A new key encrypts from now on, and everything is encrypted again under it."""
     environ = environ_here()
     try:
-        told = asyncio.run(
+        rotated = asyncio.run(
             rotation.rotate(environ, _store(environ), retire=retire, resume=resume, tell=_tell)
+        )
+        key = rotated.ring.primary.id
+        told(
+            "config",
+            lambda: _database(environ),
+            lambda: None,
+            lambda _: by_command("keys.rotated", subject=key, keys=len(rotated.ring.keys)),
         )
     except EcapError as exc:
         raise fail(exc, hint="`ecap secrets rotate-keys --resume` goes on") from exc
     print(
-        f"key {told.ring.primary.id} encrypts; {told.renewed} values encrypted again;"
-        f" {len(told.ring.keys)} keys in the ring"
+        f"key {key} encrypts; {rotated.renewed} values encrypted again;"
+        f" {len(rotated.ring.keys)} keys in the ring"
     )
 
 
@@ -120,6 +134,15 @@ def status(json: Json = False) -> None:
     age_s = ring.age_s(now=now)
     if age_s is not None and age_s > limit:
         raise typer.Exit(1)
+
+
+def _put(secrets: VaultSecrets, path: str, item: str, text: str) -> int:
+    """The version that was written."""
+    found = secrets.secret(path)
+    values = {**(found.values if found else {}), item: text}
+    version = found.version if found else 0
+    secrets.write(path, values, cas=version)
+    return version + 1
 
 
 def _typed() -> str:
@@ -162,6 +185,15 @@ def _writable(environ: Mapping[str, str], path: str, item: str) -> str:
         f"the policy of who logs in by {settings.vault.auth} says which paths below"
         f" {settings.vault.mount}/ may be read and written"
     )
+
+
+def _database(environ: Mapping[str, str]) -> Settings:
+    """Another secret that is missing is no reason to be silent about this one: a database that
+    leases its users needs none."""
+    try:
+        return startup.load(environ)
+    except EcapError:
+        return startup.load(environ, secrets=False)
 
 
 def _store(environ: Mapping[str, str]) -> KeyringStore:

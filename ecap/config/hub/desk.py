@@ -48,6 +48,7 @@ class Desk:
                 if_version=change.version,
                 dry_run=change.dry_run,
                 sections=change.sections,
+                origin=change.origin,
             )
         except Misconfigured as exc:
             # The operator's value, not the installation, is what is wrong.
@@ -64,6 +65,7 @@ class Desk:
                 reason=wish.reason,
                 if_version=wish.version,
                 sections=wish.sections,
+                origin=wish.origin,
             )
         except Misconfigured as exc:
             raise Conflict(f"what was set then does not fit any more: {exc.detail}") from exc

@@ -124,6 +124,7 @@ class Hub:
         if_version: int | None = None,
         dry_run: bool = False,
         sections: tuple[str, ...] = ("",),
+        origin: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Raises Invalid or NotFound naming the key, Conflict with the refusals, Forbidden for
         a key outside `sections`, PreconditionFailed when another version runs than `if_version`."""
@@ -138,6 +139,7 @@ class Hub:
                 if_version=if_version,
                 dry_run=dry_run,
                 sections=sections,
+                origin=origin or {},
             )
         )
 
@@ -149,11 +151,19 @@ class Hub:
         reason: str,
         if_version: int | None = None,
         sections: tuple[str, ...] = ("",),
+        origin: Mapping[str, str] | None = None,
     ) -> Outcome:
         """To the overrides that there were with `version`, as a new version. Raises NotFound, and
         Forbidden when it would change a key outside `sections`."""
         return await self._submit(
-            Proposal(author, reason, back_to=version, if_version=if_version, sections=sections)
+            Proposal(
+                author,
+                reason,
+                back_to=version,
+                if_version=if_version,
+                sections=sections,
+                origin=origin or {},
+            )
         )
 
     def accepted(self) -> Accepted:

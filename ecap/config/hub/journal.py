@@ -36,6 +36,8 @@ class Journal:
         return entries
 
     def event(self, kind: Kind, version: int, proposal: Proposal, body: dict[str, Any]) -> Event:
+        if proposal.origin:
+            body = {**body, "origin": dict(proposal.origin)}
         return Event(version, kind, self._wall(), proposal.author, proposal.reason, body)
 
     async def write(self, *events: Event, accepted: Accepted | None = None) -> None:

@@ -49,6 +49,8 @@ class Proposal:
     sections: tuple[str, ...] = ("",)
     """Where its author may change something; "" is everywhere."""
     done: asyncio.Future[Outcome] | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """By which request it came: its id, its address and what kind of author sent it."""
 
     def brings_secrets(self) -> bool:
         """Whether it comes from where secrets are kept; references are read again then."""
@@ -106,6 +108,7 @@ def again(proposed: Entry) -> Proposal | None:
         proposed.reason,
         edit=msgspec.convert(edit, Edit),
         canary=None if canary is None else msgspec.convert(canary, Canary),
+        origin=proposed.body.get("origin", {}),
     )
 
 

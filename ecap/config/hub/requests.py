@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ecap.config.layers.overrides import Edit
@@ -10,7 +12,7 @@ from ecap.config.rollout.canary import Canary
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """`version` is the one the operator saw, `sections` are those he may change ("": all).
-    `dry_run`: members are asked, and nobody runs it."""
+    `dry_run`: members are asked, and nobody runs it. `origin` says by which request it came."""
 
     edit: Edit
     author: str
@@ -19,6 +21,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     canary: Canary | None = None
     dry_run: bool = False
     sections: tuple[str, ...]
+    origin: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,3 +32,4 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     version: int | None = None
     sections: tuple[str, ...]
+    origin: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from ecap.config.settings.section import CONNECTION, PARTITIONS, Section
 
-PipelineName = Literal["fraud", "analytics", "notifications", "users", "inventory", "availability"]
+PipelineName = Literal[
+    "fraud", "analytics", "notifications", "users", "inventory", "availability", "audit"
+]
 
 
 class Stream(Section):
@@ -36,7 +38,7 @@ class Stream(Section):
         {"fraud": 1}, description="actors of a pipeline that does not share one"
     )
     shared: Annotated[tuple[PipelineName, ...], PARTITIONS] = Field(
-        ("analytics", "notifications", "users", "inventory", "availability"),
+        ("analytics", "notifications", "users", "inventory", "availability", "audit"),
         description="pipelines that share one actor",
     )
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ecap.config.settings.audit import Audit
 from ecap.config.settings.connections.kafka import Kafka
 from ecap.config.settings.connections.kubernetes import Kubernetes
 from ecap.config.settings.connections.postgres import Postgres
@@ -63,6 +64,7 @@ class Settings(Section):
     stream: Stream = Stream()
     outbox: Outbox = Outbox()
     notifications: Notifications = Notifications()
+    audit: Audit = Audit()
     telemetry: Telemetry = Telemetry()
     services: Services = Services()
     flags: dict[FlagName, Flag] = Field(

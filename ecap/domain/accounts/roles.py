@@ -47,6 +47,7 @@ _OPERATOR = _CUSTOMER | {
     "config:read",
     "config:write",
     "metrics:read",
+    "audit:read",
     "stream:read",
     "notifications:read-all",
     "notifications:write-all",

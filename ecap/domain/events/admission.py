@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ecap.domain.events.audit import AuditEntry, details_text
 from ecap.domain.events.orders import Line, OrderChanged, OrderPlaced
 from ecap.domain.values.money import MAX_MINOR
 
@@ -41,6 +42,12 @@ def admit_changed(order: OrderChanged) -> None:
     _admit_amount(order.amount_minor, order.currency)
     if order.placed_at.tzinfo is None:
         raise ValueError("placed_at needs a time zone")
+
+
+def admit_entry(entry: AuditEntry) -> None:
+    """Raises ValueError."""
+    admit_text(entry.action, entry.actor, entry.subject, entry.address, entry.request_id)
+    details_text(entry)
 
 
 def admit_lines(lines: Iterable[Line]) -> None:

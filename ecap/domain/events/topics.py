@@ -27,6 +27,10 @@ TOPICS: Mapping[str, Topic] = {
         Topic("fraud-alerts", 2, "transaction_id", "fraud"),
         Topic("analytics-results", 4, "metric", "analytics"),
         Topic("notifications", 3, "user_id", "notifications"),
+        # The security log: in one order, and never much at once.
+        Topic("audit-auth", 1, "subject", "auth"),
+        Topic("audit-config", 1, "subject", "config"),
+        Topic("audit-stream", 1, "subject", "stream"),
     )
 }
 DLQ_SUFFIX = ".dlq"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ecap.domain.events.alerts import FraudAlert
+from ecap.domain.events.audit import AuditEntry
 from ecap.domain.events.browsing import ProductSearched, ProductViewed
 from ecap.domain.events.minutes import RevenueMinute
 from ecap.domain.events.notifications import NotificationDelivered, NotificationFailed
@@ -30,6 +31,7 @@ PAYLOADS: Mapping[tuple[str, int], type[Payload]] = {
     ("notification.delivered", 1): NotificationDelivered,
     ("notification.failed", 1): NotificationFailed,
     ("revenue.minute", 1): RevenueMinute,
+    ("audit.entry", 1): AuditEntry,
 }
 NAMES: Mapping[type[Payload], tuple[str, int]] = {
     payload: name for name, payload in PAYLOADS.items()

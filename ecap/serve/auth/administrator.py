@@ -49,7 +49,12 @@ class FirstAdministrator:
         hashed = await self._passwords.hash(normalised(password))
         try:
             await self._accounts.add(
-                email, hashed, "Administrator", roles=_ROLES, now=datetime.now(UTC)
+                email,
+                hashed,
+                "Administrator",
+                roles=_ROLES,
+                now=datetime.now(UTC),
+                by_itself=True,
             )
         except Conflict:
             _log.info("another replica created the first administrator")

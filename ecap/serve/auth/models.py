@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from ecap.domain.accounts.roles import Role
 from ecap.serve.endpoints.models import Model, Text
@@ -111,6 +111,27 @@ class AccountChange(Model):
 
 class AccountQuery(PageQuery):
     email: Email | None = None
+
+
+class EmailsQuery(Model):
+    ids: str = Field(
+        min_length=1, max_length=3700, description="ids of accounts, with commas in between"
+    )
+
+    @field_validator("ids")
+    @classmethod
+    def _are_ids(cls, ids: str) -> str:
+        for one in ids.split(","):
+            UUID(one)
+        return ids
+
+    @property
+    def user_ids(self) -> list[UUID]:
+        return [UUID(one) for one in self.ids.split(",")]
+
+
+class Emails(Model):
+    emails: dict[UUID, str] = Field(description="of those that exist")
 
 
 class KeySet(Model):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Collection
 from uuid import UUID
 
 from ecap.clients.postgres import Pool, Record
@@ -57,6 +58,13 @@ class People:
             version=row["version"],
             created_at=row["created_at"],
         )
+
+    async def emails(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """Of those that exist."""
+        rows = await self._pool.fetch(_SQL["sealed_accounts"], list(user_ids))
+        return {
+            row["id"]: (await self._rows.open(row["id"], row["sealed"]))["email"] for row in rows
+        }
 
     async def _agree(self) -> bytes:
         """The key of the first replica that ever asked."""

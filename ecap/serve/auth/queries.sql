@@ -120,13 +120,13 @@ WHERE id = $1;
 UPDATE auth.sessions
 SET revoked_at = $1
 WHERE id = $2 AND ($3::uuid IS NULL OR user_id = $3) AND revoked_at IS NULL
-RETURNING id, access_until;
+RETURNING id, user_id, access_until;
 
 -- name: revoke_session_of_token
 UPDATE auth.sessions
 SET revoked_at = $1
 WHERE id = (SELECT session_id FROM auth.refresh_tokens WHERE hash = $2) AND revoked_at IS NULL
-RETURNING id, access_until;
+RETURNING id, user_id, access_until;
 
 -- name: revoke_sessions
 UPDATE auth.sessions SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL;
@@ -190,3 +190,13 @@ WHERE g.key = n.key;
 DELETE FROM auth.guesses WHERE key IN (
     SELECT key FROM auth.guesses WHERE forget_at <= now() LIMIT 10 FOR UPDATE SKIP LOCKED
 );
+-- name: count_failure
+-- Of two replicas at the turn of the hour, the clock that is behind counts for the new one.
+INSERT INTO auth.failures AS f (slot, hour, count) VALUES ($1, $2, 1)
+ON CONFLICT (slot) DO UPDATE
+SET count = CASE WHEN f.hour < excluded.hour THEN 1 ELSE f.count + 1 END,
+    hour = greatest(f.hour, excluded.hour)
+RETURNING count;
+
+-- name: sealed_accounts
+SELECT id, sealed FROM auth.users WHERE id = ANY ($1);

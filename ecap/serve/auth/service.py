@@ -15,10 +15,13 @@ from ecap.config.member.follows import Follow
 from ecap.config.secrets.keyring.live import open_keyring
 from ecap.config.settings.services.auth import Auth as Settings
 from ecap.domain.accounts.roles import Role
+from ecap.domain.events.audit import AuditEntry
 from ecap.errors import Forbidden, Invalid, Overloaded, Unauthenticated
 from ecap.mesh import Principal
+from ecap.serve.auth import audit
 from ecap.serve.auth.acceptance import acceptable, normalised
 from ecap.serve.auth.administrator import FirstAdministrator
+from ecap.serve.auth.failures import Failures
 from ecap.serve.auth.guesses import Guesses, Try
 from ecap.serve.auth.issuer import AccessTokens, scope_of
 from ecap.serve.auth.keys import SigningKeys
@@ -54,6 +57,8 @@ class Auth:
     pool: Pool
     revocations: Revocations
     trust_s: Callable[[], float]
+    failures: Failures
+    people: People
 
     async def reconfigure(self, settings: Settings) -> None:
         await self.passwords.reconfigure(settings)
@@ -83,14 +88,21 @@ class Auth:
         owner = None if known is None else known.account.id
         keys = await self.guesses.begin(body.email, address, owner=owner)
         if not await self._is_right(keys, password, known and known.password_hash):
+            if known is None:
+                await self.failures.of_nobody(body.email, now=now)
+            else:
+                await self.failures.of_account(known.account.id, "password", now=now)
             raise Unauthenticated("e-mail or password is wrong")
         assert known is not None
         if known.account.disabled:
+            await self.failures.of_account(known.account.id, "disabled", now=now)
             raise Forbidden("the account is disabled")
         if self.passwords.is_outdated(known.password_hash):
             hashed = await self.passwords.hash(password)
             await self.accounts.rehash(known.account.id, hashed, checked=known.password_hash)
-        return await self._tokens(known.account, epoch=known.epoch, now=now)
+        user_id = known.account.id
+        told = audit.told("login", subject=user_id, actor=user_id)
+        return await self._tokens(known.account, epoch=known.epoch, now=now, told=told)
 
     async def refresh(self, token: SecretStr, *, now: datetime) -> Tokens:
         """Raises Unauthenticated."""
@@ -109,6 +121,7 @@ class Auth:
         # Who found an open session must not find out the password with it.
         keys = await self.guesses.begin(email, address, owner=user_id)
         if not await self._is_right(keys, normalised(current), known.password_hash):
+            await self.failures.of_account(user_id, "password", now=now, action="password.changed")
             raise Invalid("this is not the present password", field="current_password")
         hashed = await self.passwords.hash(password)
         epoch = await self.accounts.set_password(
@@ -141,8 +154,10 @@ class Auth:
         hashed = await self.passwords.hash(password)
         return await self.accounts.add(body.email, hashed, body.display_name, roles=roles, now=now)
 
-    async def _tokens(self, account: Account, *, epoch: int, now: datetime) -> Tokens:
-        grant = await self.sessions.open(account.id, epoch=epoch, now=now)
+    async def _tokens(
+        self, account: Account, *, epoch: int, now: datetime, told: AuditEntry | None = None
+    ) -> Tokens:
+        grant = await self.sessions.open(account.id, epoch=epoch, now=now, told=told)
         return await self._answer(account, grant, now=now)
 
     async def _answer(self, account: Account, grant: Grant, *, now: datetime) -> Tokens:
@@ -182,6 +197,8 @@ async def opened(process: Process) -> AsyncIterator[Auth]:
             pool=process.pool,
             revocations=process.revocations,
             trust_s=lambda: process.settings.auth.revocation_trust_s,
+            failures=Failures(process.pool, people),
+            people=people,
         )
         process.follows.append(Follow("auth", Settings, auth.reconfigure))
         async with background(auth.sessions.erase(), name="auth-erase"):

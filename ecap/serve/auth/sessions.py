@@ -23,8 +23,10 @@ from ecap import logs
 from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.config.settings.services.auth import Auth
+from ecap.domain.events.audit import AuditEntry
 from ecap.domain.values.ids import new_id
 from ecap.errors import NotFound, Retryable, Unauthenticated
+from ecap.serve.auth import audit
 from ecap.serve.auth.models import Account, Session, SessionQuery
 from ecap.serve.auth.people import People
 from ecap.serve.edge import revocations
@@ -57,9 +59,11 @@ class Sessions:
         self._grace = timedelta(seconds=settings.refresh_grace_s)
         self._life = timedelta(seconds=settings.session_ttl_s)
 
-    async def open(self, user_id: UUID, *, epoch: int, now: datetime) -> Grant:
-        """The first tokens of a new session. Raises Unauthenticated when access to the
-        account was ended since `epoch` was read."""
+    async def open(
+        self, user_id: UUID, *, epoch: int, now: datetime, told: AuditEntry | None = None
+    ) -> Grant:
+        """The first tokens of a new session; `told` commits with them. Raises Unauthenticated
+        when access to the account was ended since `epoch` was read."""
         session_id = new_id()
         token, expires_at, access_until = self._new_token(now, now)
         async with self._pool.transaction() as conn:
@@ -70,6 +74,8 @@ class Sessions:
             if opened is None:
                 raise Unauthenticated("the account has just changed; log in again")
             await conn.execute(_SQL["add_token"], _hash(token), session_id, expires_at)
+            if told is not None:
+                await audit.tell(conn, told, now=now)
         return Grant(session_id, epoch, token, access_until)
 
     async def rotate(self, token: str, *, now: datetime) -> tuple[Account, Grant]:
@@ -79,6 +85,9 @@ class Sessions:
             if row is not None and row["used_at"] is not None and not _is_graced(row, now):
                 if await _end(conn, _SQL["revoke_session"], row["session_id"], None, now=now):
                     _log.warning("a refresh token came twice", extra={"user_id": str(row["id"])})
+                    # Once a session: what comes after its end is no news, and may come for ever.
+                    entry = audit.told("refresh.reused", "refused", subject=row["id"])
+                    await audit.tell(conn, entry, now=now)
                 row = None
             trouble = self._trouble(row, now)
             if row is not None and trouble is None:
@@ -107,13 +116,17 @@ class Sessions:
     async def revoke(self, token: str, *, now: datetime) -> None:
         """Ends the session of a token; of an unknown one there is nothing to end."""
         async with self._pool.transaction() as conn:
-            await _end(conn, _SQL["revoke_session_of_token"], _hash(token), now=now)
+            owner = await _end(conn, _SQL["revoke_session_of_token"], _hash(token), now=now)
+            if owner is not None:
+                await audit.tell(conn, audit.told("logout", subject=owner, actor=owner), now=now)
 
     async def end(self, session_id: UUID, *, user_id: UUID | None, now: datetime) -> None:
         """Raises NotFound for one that has ended, or is not of `user_id`; None: of anybody."""
         async with self._pool.transaction() as conn:
-            if not await _end(conn, _SQL["revoke_session"], session_id, user_id, now=now):
+            owner = await _end(conn, _SQL["revoke_session"], session_id, user_id, now=now)
+            if owner is None:
                 raise NotFound("no such session")
+            await audit.tell(conn, audit.told("logout", subject=owner), now=now)
 
     async def page(self, user_id: UUID, query: SessionQuery, *, now: datetime) -> Page[Session]:
         """Those that can still be refreshed, newest first."""
@@ -158,13 +171,14 @@ class Sessions:
         return None
 
 
-async def _end(conn: Connection, revoke: str, *which: object, now: datetime) -> bool:
-    """Whether there was a session to end; its access tokens end with it."""
+async def _end(conn: Connection, revoke: str, *which: object, now: datetime) -> UUID | None:
+    """Whose session it was, None when there was none to end; its access tokens end with it."""
     row = await conn.fetchrow(revoke, now, *which)
     if row is None:
-        return False
+        return None
     await revocations.end_session(conn, str(row["id"]), access_until=row["access_until"], now=now)
-    return True
+    owner: UUID = row["user_id"]
+    return owner
 
 
 def _is_graced(row: Record, now: datetime) -> bool:

@@ -12,11 +12,13 @@ from ecap.clients.postgres import Connection, Pool, Record
 from ecap.clients.queries import load_queries
 from ecap.config.secrets.keyring.ring import PREFIX
 from ecap.domain.accounts.roles import Role
+from ecap.domain.events.audit import AuditEntry
 from ecap.domain.events.envelope import new_event
 from ecap.domain.events.users import UserRegistered
 from ecap.domain.values.ids import new_id
 from ecap.errors import Conflict, NotFound, PreconditionFailed
 from ecap.mesh import Principal, current
+from ecap.serve.auth import audit
 from ecap.serve.auth.models import Account, AccountChange, AccountQuery
 from ecap.serve.auth.people import People
 from ecap.serve.auth.standing import require_standing
@@ -46,8 +48,10 @@ class Accounts:
         *,
         roles: Collection[Role],
         now: datetime,
+        by_itself: bool = False,
     ) -> Known:
-        """Raises Conflict when the e-mail is taken, in whatever case it was typed."""
+        """`by_itself`: nobody's request asked for it. Raises Conflict when the e-mail is taken,
+        in whatever case it was typed."""
         user_id = new_id()
         sealed = self._people.seal(user_id, email=email, display_name=display_name)
         email_hash = await self._people.hash(email)
@@ -58,6 +62,9 @@ class Accounts:
             if row is None:
                 raise Conflict("this e-mail is taken", field="email")
             await _announce(conn, user_id, sealed, now=now)
+            tells = audit.by_itself if by_itself else audit.told
+            entry = tells("account.created", subject=user_id, details={"roles": sorted(roles)})
+            await audit.tell(conn, entry, now=now)
             return await self._known(row)
 
     async def account(self, user_id: UUID) -> Account:
@@ -103,16 +110,20 @@ class Accounts:
             await conn.execute(_SQL["one_admin_change"], _ADMIN_LOCK)
             # Under the lock: of two who disable each other, the second is nobody any more.
             await require_standing(conn, by, "auth:admin")
+            before = await conn.fetchrow(_SQL["account"], user_id)
             row = await conn.fetchrow(_SQL["change"], user_id, roles, change.disabled, now, version)
+            if before is None:
+                raise NotFound("no such account")
             if row is None:
-                if await conn.fetchrow(_SQL["account"], user_id) is None:
-                    raise NotFound("no such account")
                 raise PreconditionFailed("the account has changed; get it again")
             if not await conn.fetchval(_SQL["has_admin"]):
                 raise Conflict("this is the last administrator")
             account = await self._people.account(row)
             if account.disabled:
                 await conn.execute(_SQL["revoke_sessions"], user_id, now)
+            if entry := _changed(before, row):
+                await audit.tell(conn, entry, now=now)
+            # Among the last: it holds a lock that all endings want.
             await revocations.end_account(conn, str(user_id), epoch=row["epoch"], now=now)
             return account
 
@@ -125,11 +136,14 @@ class Accounts:
             row = await conn.fetchrow(_SQL["set_password"], user_id, password_hash, checked)
             if row is None:
                 raise Conflict("the password was changed by somebody else")
+            await audit.tell(conn, audit.told("password.changed", subject=user_id), now=now)
             return await _end_all(conn, user_id, now=now)
 
     async def end_sessions(self, user_id: UUID, *, now: datetime) -> None:
         """Raises NotFound."""
         async with self._pool.transaction() as conn:
+            entry = audit.told("logout", subject=user_id, details={"sessions": "all"})
+            await audit.tell(conn, entry, now=now)
             await _end_all(conn, user_id, now=now)
 
     async def rehash(self, user_id: UUID, password_hash: str, *, checked: str) -> None:
@@ -144,6 +158,20 @@ async def _end_all(conn: Connection, user_id: UUID, *, now: datetime) -> int:
     await conn.execute(_SQL["revoke_sessions"], user_id, now)
     await revocations.end_account(conn, str(user_id), epoch=epoch, now=now)
     return epoch
+
+
+def _changed(before: Record, after: Record) -> AuditEntry | None:
+    """None when nothing did."""
+    sides = [
+        {"roles": sorted(row["roles"]), "disabled": row["disabled_at"] is not None}
+        for row in (before, after)
+    ]
+    changed = {
+        name: {"from": sides[0][name], "to": sides[1][name]}
+        for name in sides[0]
+        if sides[0][name] != sides[1][name]
+    }
+    return audit.told("account.changed", subject=after["id"], details=changed) if changed else None
 
 
 async def _announce(conn: Connection, user_id: UUID, sealed: bytes, *, now: datetime) -> None:

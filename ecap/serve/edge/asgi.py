@@ -202,6 +202,7 @@ class Edge:
             request.principal,
             deadline=deadline,
             bearer=request.bearer,
+            address=request.address,
         )
         # For the rest of the task and never put back: there is a task for each request. `use`,
         # which puts it back, stood here before.

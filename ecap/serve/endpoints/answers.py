@@ -48,7 +48,8 @@ def of_result(result: Any, endpoint: Endpoint, *, if_none_match: bytes | None) -
     if isinstance(result, Raw):
         return _of_raw(result, if_none_match)
     if isinstance(result, Events):
-        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+        ctype = result.content_type.encode()
+        headers = [(b"content-type", ctype), (b"cache-control", b"no-store")]
         return Answer(200, headers, stream=result.blocks)
     return Answer(204, [])
 

@@ -220,6 +220,8 @@ def _success(endpoint: Endpoint, schemas: Mapping[Key, Mapping[str, Any]]) -> di
     schema = schemas.get((endpoint.method, endpoint.path, "serialization"))
     if schema is not None:
         answer["content"] = {"application/json": {"schema": schema}}
+        if endpoint.media != "application/json":
+            answer["content"][endpoint.media] = {"schema": {}}
     elif endpoint.response in (Raw, Events):
         answer["content"] = {endpoint.media: {"schema": {}}}
     return answer

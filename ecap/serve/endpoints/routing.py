@@ -89,9 +89,11 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """A server-sent event stream; each item is one whole `text/event-stream` block."""
+    """A server-sent event stream; each item is one whole `text/event-stream` block. Of another
+    type, its blocks are sent as they come."""
 
     blocks: AsyncIterator[bytes]
+    content_type: str = "text/event-stream"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import msgspec
 from ecap import metrics
 from ecap.serve.endpoints import openapi
 from ecap.serve.endpoints.routing import Api, Call, Raw, Reply
+from ecap.serve.gateway.audit import routes as audit
 from ecap.serve.gateway.config import routes
 from ecap.serve.gateway.models import Index, LimitsThatApply, Overview, Readiness
 from ecap.serve.gateway.pages import docs, index
@@ -20,6 +21,7 @@ from ecap.serve.replica.health import Alive
 
 api = Api("gateway", prefix="", title="ECAP gateway")
 api.endpoints += routes.api.endpoints
+api.endpoints += audit.api.endpoints
 
 
 @api.get("/", scope=None)

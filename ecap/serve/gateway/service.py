@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ecap.actors.supervisor import SUPERVISOR
 from ecap.config.settings.tree import Settings
 from ecap.mesh import CallPolicy, MeshClient
+from ecap.serve.gateway.audit.store import AuditLog
 from ecap.serve.gateway.config.desk import HubDesk
 from ecap.serve.gateway.pages.documents import Catalogue, Known
 from ecap.serve.gateway.pages.fresh import Fresh
@@ -26,6 +27,7 @@ class Gateway:
     documents: Fresh[Known]
     readiness: Fresh[Mapping[str, str]]
     hub: HubDesk
+    audit: AuditLog
 
 
 @asynccontextmanager
@@ -40,4 +42,5 @@ async def opened(process: Process) -> AsyncIterator[Gateway]:
         documents=Fresh(Catalogue(process.services).fetch),
         readiness=Fresh(readiness.look),
         hub=HubDesk.of(process),
+        audit=AuditLog(process.pool),
     )

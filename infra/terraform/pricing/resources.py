@@ -109,7 +109,8 @@ def brokers(resource: dict[str, Any], planned: Planned, tariff: Tariff) -> Itera
 
 
 def serverless_kafka(resource: dict[str, Any], planned: Planned, tariff: Tariff) -> Iterator[Line]:
-    partitions = 2 * (6 + 3 + 3 + 12 + 2 + 4 + 3)  # ECAP's topics and their dead letters
+    # ECAP's topics and their dead letters
+    partitions = 2 * (6 + 3 + 3 + 12 + 2 + 4 + 3 + 1 + 1 + 1)
     yield tariff.hourly("msk.serverless_cluster")
     yield tariff.hourly("msk.serverless_partition", partitions)
 

@@ -55,7 +55,7 @@ FOLLOWED: dict[str, set[str]] = {
     "limits": EVERY_ACTOR,
     "relay": EVERY_ACTOR | {"postgres", "outbox"},
     "fraud-0": EVERY_SHARD | {"fraud"},
-    "streams-0": EVERY_SHARD | {"stream.late_after_s", "notifications", "smtp", "webhook"},
+    "streams-0": EVERY_SHARD | {"stream.late_after_s", "notifications", "smtp", "webhook", "audit"},
     DEPLOYER: {"services"},
 }
 # Read as a whole, whichever of their names are given.

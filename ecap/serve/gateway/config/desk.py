@@ -12,7 +12,7 @@ from ecap.config.layers import keys
 from ecap.config.layers.overrides import Edit
 from ecap.config.rollout.canary import Canary
 from ecap.errors import Forbidden, Unavailable
-from ecap.mesh import CallPolicy, MeshClient, Principal
+from ecap.mesh import CallPolicy, MeshClient, Principal, current
 from ecap.mesh.policy import BreakerPolicy
 from ecap.serve.gateway.config.models import (
     Applied,
@@ -87,6 +87,7 @@ class HubDesk:
             canary=None if body.canary is None else Canary(**body.canary.model_dump()),
             dry_run=body.dry_run,
             sections=sections,
+            origin=_origin(),
         )
         return Applied.model_validate(await self._ask("change", change))
 
@@ -97,6 +98,7 @@ class HubDesk:
             reason=reason,
             version=version,
             sections=_sections(by, key),
+            origin=_origin(),
         )
         return Applied.model_validate(await self._ask("change", change))
 
@@ -108,6 +110,7 @@ class HubDesk:
             reason=body.reason,
             version=version,
             sections=_sections(by),
+            origin=_origin(),
         )
         return Applied.model_validate(await self._ask("roll_back", wish))
 
@@ -142,6 +145,16 @@ def _sections(by: Principal, *touched: str) -> tuple[str, ...]:
         if not any(keys.within(key, section) for section in sections):
             raise Forbidden(f"{key} needs the scope {WRITE}", scope=WRITE)
     return sections
+
+
+def _origin() -> dict[str, str]:
+    """Of the request that is being answered, for the security log."""
+    context = current()
+    return {
+        "kind": context.principal.kind,
+        "address": context.address,
+        "request_id": context.request_id,
+    }
 
 
 def _sides(changes: Mapping[str, Mapping[str, Any]]) -> Any:

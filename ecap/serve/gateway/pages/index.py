@@ -21,6 +21,7 @@ INDEX = Index(
         "metrics": "/metrics",
         "overview": "/api/v1/me/overview",
         "limits": "/api/v1/limits",
+        "audit": "/api/v1/audit",
         "live": "/api/v1/analytics/live",
     },
     services=dict(PREFIXES),

@@ -34,7 +34,7 @@ variable "alarm_topic_arn" {
 variable "topics" {
   description = "Topics of ECAP, as ecap/domain/events/topics.py names them; each has a dead letter topic NAME.dlq. The client policy is limited to them."
   type        = list(string)
-  default     = ["transactions", "accounts", "product-updates", "user-events", "fraud-alerts", "analytics-results", "notifications"]
+  default     = ["transactions", "accounts", "product-updates", "user-events", "fraud-alerts", "analytics-results", "notifications", "audit-auth", "audit-config", "audit-stream"]
 
   validation {
     condition     = length(var.topics) > 0 && alltrue([for topic in var.topics : can(regex("^[a-z][a-z0-9.-]*$", topic))])

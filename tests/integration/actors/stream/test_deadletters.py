@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 
 from ecap.actors.stream.deadletters import DeadLetter, bury
 from ecap.cli import dlq
+from ecap.domain.events.audit import AuditEntry
+from ecap.domain.events.codec import decode
 from ecap.domain.values.ids import new_id
 
 
@@ -58,6 +61,26 @@ async def test_list_show_replay(letters: list[str]) -> None:
     assert [row["id"] for row in await listed("--status", "requested")] == [letters[0]]
     code, output = await ecap("replay", "--all", "--json")
     assert json.loads(output) == {"requested": [letters[1]]}
+
+
+async def test_a_replay_is_in_the_security_log(letters: list[str], world: World) -> None:
+    await ecap("replay", "--pipeline", "users")  # none: nothing happened
+    await ecap("replay", letters[0])
+    await ecap("replay", "--all")
+    rows = await world.pool.fetch(
+        "SELECT body FROM stream.outbox WHERE topic = 'audit-stream' ORDER BY seq"
+    )
+    one, rest = (decode(bytes(row["body"])).payload for row in rows)
+    assert one == AuditEntry(
+        action="deadletters.replayed",
+        outcome="done",
+        actor=getpass.getuser(),
+        actor_kind="command",
+        subject=letters[0],
+        details={"letters": [letters[0]], "count": 1},
+    )
+    assert isinstance(rest, AuditEntry)
+    assert rest.details == {"letters": [letters[1]], "count": 1}
 
 
 async def test_an_unknown_letter_is_said_to_be_unknown(letters: list[str]) -> None:

@@ -169,6 +169,37 @@ def test_validate_says_file_and_line(ecap: Run, tmp_path: Path) -> None:
     assert ecap("config", "validate").returncode == 0
 
 
+async def test_a_secret_that_is_put_is_in_the_security_log(
+    ecap: Run,
+    bao: Bao,
+    settings: Settings,
+    environ: dict[str, str],
+    tmp_path: Path,
+    history: None,
+) -> None:
+    found = bao.settings()
+    kept = tmp_path / "kept"
+    assert settings.postgres.password is not None
+    kept.write_text(settings.postgres.password.get_secret_value())
+    vault = {
+        **{name: f"file:{kept}" for name, value in environ.items() if value.startswith("vault:")},
+        "ECAP__VAULT__ADDRESS": str(found.address),
+        "ECAP__VAULT__ROLE_ID": str(found.role_id),
+        "ECAP__VAULT__SECRET_ID_FILE": str(found.secret_id_file),
+    }
+    name = f"key-{time.time_ns()}"
+    put = await asyncio.to_thread(ecap, "secrets", "put", "cli/y", name, stdin="hunter2", **vault)
+    assert put.returncode == 0, put.stderr
+    rotated = await asyncio.to_thread(ecap, "secrets", "rotate-keys", **vault)
+    assert rotated.returncode == 0, rotated.stderr
+    async with open_pool(settings.postgres, service="test") as pool:
+        rows = await pool.fetch("SELECT key, body FROM config.outbox ORDER BY seq DESC LIMIT 2")
+    assert rows[1]["key"] == f"vault:cli/y#{name}"
+    assert b'"secret.written"' in rows[1]["body"]
+    assert b"hunter2" not in rows[1]["body"]
+    assert b'"keys.rotated"' in rows[0]["body"]
+
+
 def test_secrets_are_put_from_stdin(ecap: Run, bao: Bao) -> None:
     settings = bao.settings()
     vault = {

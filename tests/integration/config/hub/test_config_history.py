@@ -20,6 +20,8 @@ from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import Stored
 from ecap.config.secrets.readers import SecretReaders
 from ecap.config.settings.keyring import Keyring as Section
+from ecap.domain.events.audit import AuditEntry
+from ecap.domain.events.codec import decode
 from ecap.errors import Fenced, Misconfigured
 
 
@@ -151,3 +153,97 @@ async def test_a_hub_over_postgresql_comes_back(pool: Pool) -> None:
     for task in (again, joining):
         task.cancel()
     await asyncio.wait({again, joining})
+
+
+ORIGIN = {"kind": "user", "address": "192.0.2.1", "request_id": "r"}
+
+
+async def told(pool: Pool) -> list[AuditEntry]:
+    rows = await pool.fetch("SELECT topic, body FROM config.outbox ORDER BY seq")
+    assert {row["topic"] for row in rows} <= {"audit-config"}
+    entries = [decode(bytes(row["body"])).payload for row in rows]
+    return [entry for entry in entries if isinstance(entry, AuditEntry)]
+
+
+@pytest.fixture
+async def outbox(pool: Pool) -> Pool:
+    await pool.execute("DELETE FROM config.outbox")
+    return pool
+
+
+async def test_what_is_decided_is_in_the_security_log(outbox: Pool) -> None:
+    changes = {"fraud.deny_score": {"from": 80, "to": 90}}
+    body = {"changes": changes, "origin": ORIGIN}
+    history = PostgresHistory(outbox)
+    proposed = Event(7, "proposed", 1790000000.5, "an-id", "why", body)
+    applied = Event(7, "applied", 1790000000.5, "an-id", "why", body)
+    undone = Event(8, "rolled-back", 1790000001.5, "hub", "worse", {"changes": changes})
+    await history.append([proposed, applied, undone], after=None, state=b"state")
+    first, second = await told(outbox)
+    assert first == AuditEntry(
+        action="config.changed",
+        outcome="done",
+        actor="an-id",
+        actor_kind="user",
+        subject="fraud.deny_score",
+        address="192.0.2.1",
+        request_id="r",
+        details={"version": 7, "entry": 2, "keys": ["fraud.deny_score"], "changes": changes},
+    )
+    assert (second.action, second.actor, second.actor_kind) == ("config.undone", "hub", "system")
+
+
+async def test_a_refusal_is_there_without_its_values(outbox: Pool) -> None:
+    history = PostgresHistory(outbox)
+    edit = {"sets": {"http.port": "hunter2"}, "unsets": ["fraud.deny_score"]}
+    why = {"why": "hunter2 is no port"}
+    first = await history.append(
+        [Event(2, "refused", 1790000000.5, "bob", "hunter2", {"edit": edit, **why})],
+        after=None,
+        state=None,
+    )
+    asked = await history.append(
+        [Event(3, "proposed", 1790000000.5, "bob", "why not", {"edit": edit})],
+        after=first,
+        state=None,
+    )
+    await history.append(
+        [Event(3, "refused", 1790000000.5, "bob", "why not", why)], after=asked, state=None
+    )
+    entries = await told(outbox)
+    assert [entry.outcome for entry in entries] == ["refused", "refused"]
+    last = await history.last()
+    await history.append([Event(4, "booted", 1790000002.5, "hub", "", {})], after=last, state=None)
+    assert (await told(outbox))[-1].details == {"version": 4, "entry": 4, "keys": []}
+    assert {tuple(e.details["keys"]) for e in entries} == {("fraud.deny_score", "http.port")}
+    bodies = await outbox.fetch("SELECT body FROM config.outbox")
+    assert not any(b"hunter2" in bytes(row["body"]) for row in bodies)
+
+
+@pytest.mark.parametrize("value", ["\x00", "x" * 20_000], ids=["a NUL", "much"])
+async def test_changes_that_the_log_cannot_keep_are_named(outbox: Pool, value: str) -> None:
+    body = {"changes": {"smtp.host": {"to": value}, "auth.admin_email": {"to": "a@b.example"}}}
+    await PostgresHistory(outbox).append(
+        [Event(1, "applied", 1790000000.5, "ann", "why", body)], after=None, state=None
+    )
+    (entry,) = await told(outbox)
+    assert entry.details["keys"] == ["auth.admin_email", "smtp.host"]
+    assert "changes" not in entry.details
+
+
+async def test_an_administrators_email_stays_out(outbox: Pool) -> None:
+    body = {"changes": {"auth.admin_email": {"from": None, "to": "a@b.example"}}}
+    await PostgresHistory(outbox).append(
+        [Event(1, "applied", 1790000000.5, "ann", "why", body)], after=None, state=None
+    )
+    assert (await told(outbox))[0].details["changes"] == {"auth.admin_email": "(personal)"}
+
+
+async def test_who_is_fenced_tells_nothing(outbox: Pool) -> None:
+    history = PostgresHistory(outbox)
+    first = await history.append([event(1)], after=None, state=None)
+    await history.append([event(2)], after=first, state=None)
+    before = len(await told(outbox))
+    with pytest.raises(Fenced):
+        await history.append([event(3)], after=first, state=b"lost")
+    assert len(await told(outbox)) == before

@@ -20,6 +20,8 @@ from ecap.config.protocol import Report
 from ecap.config.rollout.canary import Canary
 from ecap.config.secrets.keyring.ring import Keyring, new_key
 from ecap.config.secrets.keyring.stores import FileKeyring, Plain
+from ecap.domain.events.audit import AuditEntry
+from ecap.domain.events.codec import decode
 from ecap.errors import Conflict, Fenced, Invalid, NotFound, Unavailable
 
 
@@ -248,3 +250,39 @@ async def test_several_settings_are_one_change_and_may_be_tried(
         assert caught.value.facts["field"] == "orders.max_quantity"
         found = await hub.handle("setting", KEY, {})
         assert found["setting"]["value"] == 9
+
+
+async def test_the_security_log_hears_by_which_request(
+    hub_environ: dict[str, str], ring: FileKeyring, empty: Pool
+) -> None:
+    await empty.execute("DELETE FROM config.outbox")
+    origin = {"kind": "user", "address": "192.0.2.1", "request_id": "r"}
+    async with started(hub_environ) as hub:
+        await well(hub)
+        for value, canary in ((9, None), (8, Canary(members=("who",)))):
+            wish = Change(
+                edit=Edit({KEY: value}),
+                author="ann",
+                reason="x",
+                canary=canary,
+                sections=("",),
+                origin=origin,
+            )
+            if canary is None:
+                await hub.handle("change", wish, {})
+            else:
+                with pytest.raises(Invalid):
+                    await hub.handle("change", wish, {})
+        back = Return(to=1, author="bob", reason="back", sections=("",), origin=origin)
+        await hub.handle("roll_back", back, {})
+    rows = await empty.fetch("SELECT body FROM config.outbox ORDER BY seq")
+    found = [decode(bytes(row["body"])).payload for row in rows]
+    entries = [entry for entry in found if isinstance(entry, AuditEntry)]
+    assert [(e.action, e.outcome, e.actor, e.request_id) for e in entries] == [
+        ("config.booted", "done", "hub", ""),
+        ("config.changed", "done", "ann", "r"),
+        ("config.changed", "refused", "ann", "r"),
+        ("config.changed", "done", "bob", "r"),
+    ]
+    assert [entry.subject for entry in entries] == ["", KEY, KEY, KEY]
+    assert {entry.address for entry in entries[1:]} == {"192.0.2.1"}

@@ -149,7 +149,8 @@ async def test_replicas_that_start_at_once_make_one_administrator_and_one_key(
         headers = bearer(answers[0].json()["access_token"])
         assert (await two.get(f"{URL}/me", headers=headers)).json()["email"] == email
         user_id = (await two.get(f"{URL}/me", headers=headers)).json()["id"]
-    assert await pool.fetchval("SELECT count(*) FROM auth.outbox WHERE key = $1", user_id) == 1
+    told = "SELECT count(*) FROM auth.outbox WHERE key = $1 AND topic = 'accounts'"
+    assert await pool.fetchval(told, user_id) == 1
 
 
 async def test_another_life_is_of_keys_made_from_then_on(pool: Pool) -> None:

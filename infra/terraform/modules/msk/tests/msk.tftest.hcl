@@ -109,7 +109,7 @@ run "policy_is_limited_to_our_topics" {
   command = plan
 
   assert {
-    condition     = length(local.topic_arns) == 14 && alltrue([for arn in local.topic_arns : !endswith(arn, "*")])
+    condition     = length(local.topic_arns) == 20 && alltrue([for arn in local.topic_arns : !endswith(arn, "*")])
     error_message = "A topic of ECAP or its dead letters is missing, or all topics are allowed."
   }
 }

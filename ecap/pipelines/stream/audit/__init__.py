@@ -1,0 +1,1 @@
+"""The security log: what services and commands tell, gathered in one table."""
