@@ -117,7 +117,9 @@ async def hire(admin: Person, role: str) -> Person:
     """Somebody new with this role."""
     who = await register(admin.client, role.title())
     path = f"/api/v1/auth/users/{who.id}"
-    etag = (await admin.ask("GET", path)).headers["etag"]
+    found = await admin.ask("GET", path)
+    assert found.status_code == 200, found.text
+    etag = found.headers["etag"]
     answer = await admin.ask(
         "PATCH", path, json={"roles": ["customer", role]}, headers={"if-match": etag}
     )
