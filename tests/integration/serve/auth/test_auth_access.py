@@ -200,6 +200,12 @@ async def test_of_two_who_disable_each_other_one_stays(
 BODIES: dict[str, dict[str, Any]] = {
     "change_password": {"current_password": PASSWORD, "new_password": "another long password"},
     "change_account": {"roles": ["admin"]},
+    "add_account": {
+        "email": "somebody.new@example.org",
+        "password": PASSWORD,
+        "display_name": "Somebody New",
+        "roles": ["admin"],
+    },
 }
 
 

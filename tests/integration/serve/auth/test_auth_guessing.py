@@ -120,7 +120,8 @@ async def test_the_owner_is_told(replicas: list[httpx.AsyncClient], pool: Pool) 
     for n in range(60):
         await log_in(replicas[n % 2], account["email"], "wrong one", address=f"198.51.100.{n}")
     rows = await pool.fetch(
-        "SELECT body FROM auth.outbox WHERE key = $1 ORDER BY seq", account["id"]
+        "SELECT body FROM auth.outbox WHERE topic = 'accounts' AND key = $1 ORDER BY seq",
+        account["id"],
     )
     [event] = [decode(bytes(row["body"])).payload for row in rows[1:]]
     assert isinstance(event, PasswordGuessed)

@@ -100,12 +100,8 @@ async def test_who_gave_us_time_was_failed(
 
 
 async def test_what_is_configured_is_our_own_haste(app: Edge, edge: httpx.AsyncClient) -> None:
-    app.reconfigure(http=Http(request_timeout_s=1e-6, max_request_timeout_s=5.0))
-    for answer in (
-        await edge.get("/late/never"),
-        await edge.post("/late/work", json={"text": "x"}),
-    ):
-        assert answer.status_code == 504
+    app.reconfigure(http=Http(request_timeout_s=0.5, max_request_timeout_s=5.0))
+    assert (await edge.get("/late/never")).status_code == 504
 
 
 async def test_a_call_below_that_was_late_is_our_failure(edge: httpx.AsyncClient) -> None:

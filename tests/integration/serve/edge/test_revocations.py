@@ -42,6 +42,7 @@ class Clock:
 async def pool(settings: Settings) -> AsyncIterator[Pool]:
     async with open_pool(settings.postgres, service="tests") as opened:
         await migrate(opened)
+        await opened.execute("DELETE FROM access.revocations")
         yield opened
 
 
