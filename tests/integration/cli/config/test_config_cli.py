@@ -178,7 +178,8 @@ async def test_a_secret_that_is_put_is_in_the_security_log(
     history: None,
 ) -> None:
     found = bao.settings()
-    kept = tmp_path / "kept"
+    kept = tmp_path / "state/secrets/kept"  # where a secret's file may lie
+    kept.parent.mkdir(parents=True)
     assert settings.postgres.password is not None
     kept.write_text(settings.postgres.password.get_secret_value())
     vault = {

@@ -138,7 +138,8 @@ async def get(call: Call[None], thing_id: UUID) -> Reply[Thing]:
 @pytest.fixture(scope="module")
 def settings_of_edge() -> tuple[Http, Limits]:
     cors = Cors(origins=("https://shop.example",))
-    return Http(max_body_bytes=2000, cors=cors, max_request_timeout_s=5), Limits(enabled=False)
+    http = Http(max_body_bytes=16384, cors=cors, request_timeout_s=5, max_request_timeout_s=5)
+    return http, Limits(enabled=False)
 
 
 @pytest.fixture(scope="module")
@@ -268,13 +269,13 @@ class TestRefusals:
 
     async def test_413_before_the_body_is_read(self, edge: httpx.AsyncClient, mint: Mint) -> None:
         headers = {**bearer(mint("admin")), "content-type": "application/json"}
-        answer = await edge.post("/things", content=b" " * 2001, headers=headers)
-        assert problem(answer, 413, "too-large")["limit_bytes"] == 2000
+        answer = await edge.post("/things", content=b" " * 16385, headers=headers)
+        assert problem(answer, 413, "too-large")["limit_bytes"] == 16384
 
     async def test_413_without_a_length(self, edge: httpx.AsyncClient, mint: Mint) -> None:
         async def chunks() -> AsyncIterator[bytes]:
             for _ in range(3):
-                yield b" " * 1000
+                yield b" " * 6000
 
         headers = {**bearer(mint("admin")), "content-type": "application/json"}
         answer = await edge.post("/things", content=chunks(), headers=headers)
@@ -291,7 +292,7 @@ class TestRefusals:
         assert answer.headers["location"] == "/things/1"
 
     async def test_413_even_where_no_body_is_wanted(self, edge: httpx.AsyncClient) -> None:
-        answer = await edge.request("GET", "/things/seen", content=b" " * 2001)
+        answer = await edge.request("GET", "/things/seen", content=b" " * 16385)
         problem(answer, 413, "too-large")
 
     @pytest.mark.parametrize(
