@@ -147,7 +147,7 @@ def _from_somewhere(found: aiohttp.AddrInfoType) -> socket.socket:
     made = socket.socket(family, kind, protocol)
     try:
         made.bind((str(IPv4Address(_ELSEWHERE + secrets.randbelow(_ADDRESSES))), 0))
-    except BaseException:
+    except OSError:
         made.close()
         raise
     return made
